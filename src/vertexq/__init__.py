@@ -1,0 +1,1 @@
+"""vertexq: a durable queue for Vertex AI batch prediction."""

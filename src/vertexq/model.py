@@ -1,0 +1,391 @@
+"""The values that travel through vertexq: submissions, batches, jobs, rows. Frozen, no I/O.
+
+Instants are ``datetime`` in UTC; durations are seconds as ``float``; money is US dollars, kept as integer
+pico-dollars (``_pusd``, 10**-12 USD) wherever it is summed, so that the order of rows never changes a total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from vertexq.states import BatchState, JobState, SubmissionState
+
+PUSD_PER_USD = 10**12
+
+
+class Outcome(StrEnum):
+    """What became of a row."""
+
+    SUCCEEDED = "succeeded"  # the model answered
+    BLOCKED = "blocked"  # the model or a filter declined to answer; final
+    FAILED = "failed"  # an error, with Google's message
+    QUARANTINED = "quarantined"  # an answer came back that cannot be read or trusted
+    MISSING = "missing"  # no answer came back
+
+
+OUTCOME_RANK: dict[str, int] = {
+    Outcome.MISSING: 0,
+    Outcome.QUARANTINED: 1,
+    Outcome.FAILED: 2,
+    Outcome.BLOCKED: 3,
+    Outcome.SUCCEEDED: 4,
+}
+"""A row's outcome may be replaced by one of higher rank, or of the same rank and a later attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GcsUri:
+    """An object, or a prefix, in Cloud Storage."""
+
+    bucket: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Return ``gs://bucket/name``."""
+        return f"gs://{self.bucket}/{self.name}"
+
+    def join(self, tail: str) -> GcsUri:
+        """Return the object ``tail`` below this prefix; exactly one ``/`` stands between the two."""
+        head = self.name.rstrip("/")
+        return GcsUri(bucket=self.bucket, name=f"{head}/{tail}" if head else tail)
+
+    @classmethod
+    def parse(cls, text: str) -> GcsUri:
+        """Read ``gs://bucket/name``; raise ``ValueError`` for anything else."""
+        scheme, _, rest = text.partition("://")
+        bucket, _, name = rest.partition("/")
+        if scheme != "gs" or not bucket:
+            raise ValueError(f"{text!r} is not of the form gs://bucket/name")
+        return cls(bucket=bucket, name=name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """One generation of an object. ``crc32c`` is base64 of the big-endian checksum, as Google sends it."""
+
+    uri: GcsUri
+    generation: int
+    size_bytes: int
+    crc32c: str
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobError:
+    """Why a job failed: a gRPC code and Google's message."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStats:
+    """A job's own counters; None where Google says nothing or -1."""
+
+    successful: int | None = None
+    failed: int | None = None
+    incomplete: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A ``batchPredictionJob`` as Google describes it.
+
+    ``name`` carries the project *number* even when the request used the project's id: compare ``job_id`` and
+    ``location``. ``state`` is None when Google sends a word we do not know.
+    """
+
+    name: str
+    state: JobState | None
+    state_text: str
+    display_name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    model: str = ""
+    input_uris: tuple[str, ...] = ()
+    output_prefix: str = ""
+    output_directory: str = ""
+    stats: JobStats = field(default_factory=JobStats)
+    error: JobError | None = None
+    create_time: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+    @property
+    def job_id(self) -> str:
+        """Return the last segment of the name: an int64 as text."""
+        return self.name.rpartition("/")[2]
+
+
+class SourceKind(StrEnum):
+    """Where a submission's rows come from."""
+
+    SPOOL = "spool"  # JSON lines kept compressed in the ledger until they are staged
+    GCS = "gcs"  # one object, read when it is staged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSubmission:
+    """What a producer enqueues. ``fingerprint`` is over everything that decides what is sent and where."""
+
+    id: str
+    fingerprint: str
+    model: str
+    store: str
+    source_kind: SourceKind
+    source: str = ""  # the gs:// URI; empty for a spool
+    rows: int | None = None  # None until counted
+    key_field: str = "key"
+    project: str = ""  # empty: the worker's
+    location: str = ""  # empty: the worker's
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Rows by outcome; the sum is the number of rows accounted for."""
+
+    succeeded: int = 0
+    blocked: int = 0
+    failed: int = 0
+    quarantined: int = 0
+    missing: int = 0
+
+    @property
+    def total(self) -> int:
+        """Return the number of rows accounted for."""
+        return self.succeeded + self.blocked + self.failed + self.quarantined + self.missing
+
+    def __add__(self, other: Counts) -> Counts:
+        """Add outcome by outcome."""
+        return Counts(
+            succeeded=self.succeeded + other.succeeded,
+            blocked=self.blocked + other.blocked,
+            failed=self.failed + other.failed,
+            quarantined=self.quarantined + other.quarantined,
+            missing=self.missing + other.missing,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens; ``total`` is computed where Google leaves it out."""
+
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    thoughts_tokens: int = 0
+    cached_tokens: int = 0
+    total_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Add field by field."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            thoughts_tokens=self.thoughts_tokens + other.thoughts_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            total_tokens=self.total_tokens + other.total_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A submission as the ledger has it. ``progress_rows`` counts rows Google reports as finished."""
+
+    id: str
+    state: SubmissionState
+    version: int
+    fingerprint: str
+    model: str
+    store: str
+    source_kind: SourceKind
+    source: str
+    key_field: str
+    project: str
+    location: str
+    labels: Mapping[str, str]
+    rows: int | None
+    progress_rows: int
+    counts: Counts
+    quarantined_lines: int
+    usage: Usage
+    cost_pusd: int
+    reason: str
+    cancel_requested: bool
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    next_action_at: datetime | None
+    attempts: int
+    fence: int
+
+    @property
+    def cost_usd(self) -> float:
+        """Return the actual cost so far, in US dollars."""
+        return self.cost_pusd / PUSD_PER_USD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One Vertex AI job's worth of rows, as the ledger has it. ``ordinal`` counts from 0."""
+
+    id: str
+    submission_id: str
+    ordinal: int
+    state: BatchState
+    version: int
+    model: str
+    project: str
+    location: str
+    rows: int
+    input_uri: str
+    input_generation: int
+    input_bytes: int
+    manifest_uri: str
+    attempt: int  # creates tried; counts from 1, 0 before the first
+    output_prefix: str  # of the current attempt
+    sent_at: datetime | None
+    looks: int  # empty looks for an ambiguous job so far
+    job_name: str
+    job_state: str
+    job_state_since: datetime | None
+    job_error: JobError | None
+    output_directory: str
+    stats: JobStats
+    counts: Counts
+    quarantined_lines: int
+    usage: Usage
+    cost_pusd: int
+    found: bytes  # a bit a row: this row's answer is in the store
+    reason: str
+    labels: Mapping[str, str]
+    created_at: datetime
+    updated_at: datetime
+    next_action_at: datetime | None
+    attempts: int  # steps that failed in a row; a success resets it
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRange:
+    """A range of bytes of one generation of one output object, as a store's progress knows it."""
+
+    submission_id: str
+    batch_id: str
+    object_name: str  # gs://bucket/name
+    generation: int
+    start: int = 0
+
+    @property
+    def id(self) -> str:
+        """Return one line of text that names the range for ever."""
+        return f"{self.batch_id} {self.object_name}#{self.generation}@{self.start}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a range is in a store: bytes committed, and our own notes committed with them.
+
+    ``position`` is the absolute offset of the first byte not yet committed. ``state`` is opaque to the store.
+    """
+
+    position: int
+    state: bytes = b""
+
+
+class Row(NamedTuple):
+    """One row on its way into a store; the columns of ``vertexq_results`` in order.
+
+    A plain tuple because a million of them are made a minute. ``response`` is JSON text as bytes, or None;
+    ``processed_at`` is Google's RFC 3339 text or None; ``source_offset`` is where the line starts, in bytes.
+    """
+
+    submission_id: str
+    key: str
+    batch_id: str
+    outcome: str
+    text: str | None
+    finish_reason: str | None
+    error_code: int | None
+    error_message: str | None
+    prompt_tokens: int | None
+    output_tokens: int | None
+    thoughts_tokens: int | None
+    cached_tokens: int | None
+    total_tokens: int | None
+    cost_usd: float | None
+    model_version: str | None
+    processed_at: str | None
+    response: bytes | None
+    source_object: str | None
+    source_generation: int | None
+    source_offset: int | None
+    attempt: int
+
+
+class QuarantinedLine(NamedTuple):
+    """A line that could not be read or matched. ``raw`` is its first kilobyte."""
+
+    submission_id: str
+    batch_id: str
+    source_object: str
+    source_generation: int
+    source_offset: int
+    size_bytes: int
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """What a store commits at once: rows, quarantined lines, and the position after them.
+
+    ``start`` must equal the store's committed position. No key occurs twice in ``rows``. ``replacing`` holds
+    the keys whose earlier row (written by an earlier chunk) this chunk may replace; every other key is new as
+    far as the ledger knows.
+    """
+
+    source: SourceRange
+    start: int
+    progress: Progress
+    rows: tuple[Row, ...] = ()
+    quarantined: tuple[QuarantinedLine, ...] = ()
+    replacing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One row's result as a producer reads it from a store."""
+
+    submission_id: str
+    key: str
+    batch_id: str
+    outcome: Outcome
+    text: str | None
+    finish_reason: str | None
+    error_code: int | None
+    error_message: str | None
+    prompt_tokens: int | None
+    output_tokens: int | None
+    thoughts_tokens: int | None
+    cached_tokens: int | None
+    total_tokens: int | None
+    cost_usd: float | None
+    model_version: str | None
+    processed_at: datetime | None
+    response: dict[str, Any] | None
+    source_object: str | None
+    source_generation: int | None
+    source_offset: int | None
+    attempt: int
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the model answered."""
+        return self.outcome is Outcome.SUCCEEDED
+
+
+RESULT_COLUMNS: tuple[str, ...] = Row._fields

@@ -1,0 +1,39 @@
+"""The names that cross the broker: tasks and queues. A name, once shipped, keeps its meaning."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class TaskName(StrEnum):
+    """What a hint asks for. Its arguments are ids, never content."""
+
+    ENQUEUE = "vertexq.enqueue"  # a submission from a producer that cannot reach the ledger
+    STAGE = "vertexq.stage"  # submission id
+    CREATE = "vertexq.create"  # batch id
+    POLL = "vertexq.poll"  # project, location
+    INGEST = "vertexq.ingest"  # batch id
+    SETTLE = "vertexq.settle"  # submission id
+    CANCEL = "vertexq.cancel"  # submission id
+    SWEEP = "vertexq.sweep"  # nothing: finds what is due and sends its hints
+
+
+class QueueName(StrEnum):
+    """Where hints wait; long work and short work never share a queue."""
+
+    CONTROL = "vertexq.control"  # sweep, poll, settle, cancel, enqueue: short
+    STAGE = "vertexq.stage"
+    CREATE = "vertexq.create"
+    INGEST = "vertexq.ingest"
+
+
+QUEUE_OF: dict[TaskName, QueueName] = {
+    TaskName.ENQUEUE: QueueName.CONTROL,
+    TaskName.STAGE: QueueName.STAGE,
+    TaskName.CREATE: QueueName.CREATE,
+    TaskName.POLL: QueueName.CONTROL,
+    TaskName.INGEST: QueueName.INGEST,
+    TaskName.SETTLE: QueueName.CONTROL,
+    TaskName.CANCEL: QueueName.CONTROL,
+    TaskName.SWEEP: QueueName.CONTROL,
+}
