@@ -1,0 +1,1 @@
+"""Google on localhost: a real HTTP server that stands in for Vertex AI and Cloud Storage."""
