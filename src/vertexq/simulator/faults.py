@@ -34,7 +34,10 @@ class Action(StrEnum):
     CUT = "cut"  # drop after `after_bytes` of a download's or an upload's body
     STALL = "stall"  # send nothing for `delay_s` after `after_bytes` of a download, then drop
     CORRUPT = "corrupt"  # flip the bits of the byte at `after_bytes` of a download
-    # said of rows and jobs, not of requests: the Vertex AI surface says which of these it knows
+    SHORTEN = "shorten"  # answer a download with only `after_bytes`, as if that were all
+    IGNORE_RANGE = "ignore-range"  # answer a ranged download with 200 and the whole object
+    WRONG_RANGE = "wrong-range"  # answer with the right bytes and a `Content-Range` that is one off
+    # what only a surface understands; `note` says it
     OTHER = "other"
 
 

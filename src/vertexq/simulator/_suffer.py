@@ -1,0 +1,89 @@
+"""Carrying out faults around a request, the same way for every surface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from vertexq.simulator.faults import Action, Fault, Faults
+
+Answer = Callable[[web.Request, Fault | None], Awaitable[web.StreamResponse]]
+"""A route's handler; it sees the fault so that it can do the ones in the middle of a body."""
+
+Refusal = Callable[[Fault], web.Response]
+"""How a surface words the error of a ``REFUSE``."""
+
+
+def with_faults(
+    answer: Answer, *, method: str, faults: Faults, refusal: Refusal
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return ``answer`` as aiohttp wants it: it suffers the faults of ``method`` and is logged."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        fault = faults.take(method, label_of(request))
+        response = await suffer(request, fault, answer, refusal=refusal)
+        status = 0 if hung_up(request) else response.status
+        faults.record(method=method, verb=request.method, path=label_of(request), status=status, fault=fault)
+        return response
+
+    return handler
+
+
+async def suffer(
+    request: web.Request, fault: Fault | None, answer: Answer, *, refusal: Refusal
+) -> web.StreamResponse:
+    """Answer ``request``, doing wrong what ``fault`` says."""
+    if fault is None:
+        return await answer(request, None)
+    if fault.action is Action.REFUSE:
+        return await _after(fault, refusal(fault))
+    if fault.action is Action.DROP:
+        return await _after(fault, hang_up(request))
+    if fault.action is Action.DELAY:
+        await asyncio.sleep(fault.delay_s)
+        return await answer(request, None)
+    response = await answer(request, fault)
+    return await _spoil(request, fault, response, refusal=refusal)
+
+
+async def _spoil(
+    request: web.Request, fault: Fault, response: web.StreamResponse, *, refusal: Refusal
+) -> web.StreamResponse:
+    """Keep the answer to a request that took effect from reaching the caller whole."""
+    match fault.action:
+        case Action.ACCEPT_THEN_REFUSE:
+            return await _after(fault, refusal(fault))
+        case Action.ACCEPT_THEN_DROP:
+            return await _after(fault, hang_up(request))
+        case Action.ACCEPT_THEN_STALL:
+            await asyncio.sleep(fault.delay_s)
+            return hang_up(request)
+        case Action.GARBLE:
+            return web.Response(text='{"name": "projects/', content_type="application/json")
+        case _:
+            return response
+
+
+async def _after(fault: Fault, response: web.Response) -> web.Response:
+    if fault.delay_s:
+        await asyncio.sleep(fault.delay_s)
+    return response
+
+
+def hang_up(request: web.Request) -> web.Response:
+    """Close the connection; whatever was written arrives, nothing more will."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()
+
+
+def hung_up(request: web.Request) -> bool:
+    """Say whether the connection is closed, by us or by the caller."""
+    return request.transport is None or request.transport.is_closing()
+
+
+def label_of(request: web.Request) -> str:
+    """Return what faults are matched against: the decoded path and the query."""
+    return f"{request.path}?{request.query_string}" if request.query_string else request.path

@@ -1,0 +1,132 @@
+"""The simulator: one HTTP server on one port with the surfaces of Google that vertexq uses."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from aiohttp import web
+
+from vertexq.errors import Unreachable
+from vertexq.simulator._admin import admin_routes
+from vertexq.simulator.faults import Faults
+from vertexq.simulator.storage import StorageSurface
+
+_BODY_LIMIT_BYTES = 64 * 1024 * 1024  # of bodies that are read whole; objects are streamed past it
+_GRACE_S = 1.0  # how long a stop waits for requests that are being answered
+
+
+class Surface(Protocol):
+    """One of Google's services: its routes, and what runs behind them."""
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """Return the routes."""
+        ...
+
+    async def start(self) -> None:
+        """Make ready to answer."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+class Simulator:
+    """Google on localhost. ``port`` 0 takes a free one; without a ``data_dir`` nothing outlives ``stop``.
+
+    ``seed`` decides everything that is left to chance. ``buckets`` are there from the start. With a
+    ``required_token`` Cloud Storage refuses calls that do not bear it (401).
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        faults: Faults | None = None,
+        data_dir: Path | None = None,
+        port: int = 0,
+        buckets: Iterable[str] = (),
+        required_token: str = "",
+    ) -> None:
+        self.faults = faults or Faults(seed=seed)
+        self._data_dir = data_dir
+        self._port = port
+        self._buckets = tuple(buckets)
+        self._required_token = required_token
+        self._running = contextlib.AsyncExitStack()
+        self._url = ""
+
+    @property
+    def url(self) -> str:
+        """The base URL, ``http://127.0.0.1:PORT``; empty before the first start."""
+        return self._url
+
+    async def start(self) -> None:
+        """Listen and answer; raise ``Unreachable`` when the port is taken."""
+        async with contextlib.AsyncExitStack() as stack:
+            listening = _listen(self._port)
+            stack.callback(listening.close)
+            self._url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            home = self._data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
+            app.router.add_routes(admin_routes(self.faults))
+            surfaces = self._surfaces(home)
+            for surface in surfaces:
+                app.router.add_routes(surface.routes())
+            runner = web.AppRunner(
+                app,
+                access_log=None,
+                auto_decompress=False,
+                shutdown_timeout=_GRACE_S,
+                handler_cancellation=True,
+            )
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            for surface in surfaces:
+                stack.push_async_callback(surface.stop)
+                await surface.start()
+            await web.SockSite(runner, listening).start()
+            self._running = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Stop listening, end what is being answered, close every file. Safe to repeat."""
+        await self._running.aclose()
+
+    def _surfaces(self, home: Path) -> list[Surface]:
+        storage = StorageSurface(
+            home=home / "storage",
+            faults=self.faults,
+            required_token=self._required_token,
+            buckets=self._buckets,
+        )
+        return [storage]
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        await self.stop()
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+    except OSError as error:
+        listening.close()
+        raise Unreachable(
+            f"the simulator cannot listen on 127.0.0.1:{port}: {error.strerror}; choose another port"
+        ) from error
+    return listening
