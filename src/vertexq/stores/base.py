@@ -9,13 +9,18 @@ proves itself with ``vertexq.testing.StoreContract``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
-from vertexq.errors import PositionMoved, StaleFence
-from vertexq.model import Chunk, Outcome, Progress, QuarantinedLine, Result, SourceRange
+from vertexq.errors import PositionMoved, StaleFence, StoreRefused
+from vertexq.model import Chunk, Outcome, Progress, QuarantinedLine, Result, Row, SourceRange
+from vertexq.stores.poison import best_of, set_aside, unstorable
+
+
+class RowsRefused(StoreRefused):
+    """A backend's ``_write`` met a row its target cannot hold, and rolled everything back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,15 @@ class Store(ABC):
     never shows a part of a chunk.
     """
 
+    takes_storage_endpoint: ClassVar[bool] = False
+    """Whether the constructor takes ``storage_endpoint=``, the base URL of a Cloud Storage emulator."""
+
     def __init__(self, url: str) -> None:
         self.url = url
+
+    def __repr__(self) -> str:
+        """Name the store without its password."""
+        return f"<{type(self).__name__} {without_secrets(self.url)}>"
 
     @abstractmethod
     def prepare(self) -> None:
@@ -53,17 +65,33 @@ class Store(ABC):
         known = self._committed(source)
         return known.progress if known else Progress(position=source.start)
 
-    def write(self, chunk: Chunk, *, fence: int) -> None:
+    def write(self, chunk: Chunk, *, fence: int) -> frozenset[str]:
         """Commit ``chunk``: its rows, its quarantined lines and its new position, or nothing at all.
 
+        A row the target cannot hold (a NUL in PostgreSQL) is written as quarantined, without its text and
+        response and with the reason, beside a quarantined line; the others go in as they are. Return the keys
+        of such rows, nearly always none.
+
         Raise ``StaleFence`` when a higher ``fence`` has written this range, ``PositionMoved`` when the
-        committed position is not ``chunk.start``, ``StoreRefused`` when the target refuses the rows and
-        ``Unreachable`` when it cannot be reached. A chunk whose commit is unknown is simply tried again:
+        committed position is not ``chunk.start``, ``StoreRefused`` when the target refuses the whole chunk
+        and ``Unreachable`` when it cannot be reached. A chunk whose commit is unknown is simply tried again:
         ``PositionMoved`` then says that the first try took effect.
         """
-        self._write(chunk, fence=fence)
+        single = best_of(chunk.rows)
+        if single is not chunk.rows:
+            chunk = replace(chunk, rows=single)
+        try:
+            self._write(chunk, fence=fence)
+        except RowsRefused:
+            mended = set_aside(chunk.rows, self._refusal)
+            if not mended.keys:
+                raise
+            lines = (*chunk.quarantined, *mended.lines)
+            self._write(replace(chunk, rows=mended.rows, quarantined=lines), fence=fence)
+            return mended.keys
+        return frozenset()
 
-    def finish(self, submission_id: str) -> None:
+    def finish(self, submission_id: str) -> None:  # noqa: B027  (most stores have nothing to publish)
         """Publish a submission all of whose ranges are complete (file stores write their manifest).
 
         Safe to repeat: the same rows give the same published bytes.
@@ -79,13 +107,18 @@ class Store(ABC):
 
     def location(self, submission_id: str) -> str:
         """Say, for a person and without secrets, where the results of a submission are."""
-        return f"{self.url} ({submission_id})"
+        return f"{without_secrets(self.url)} ({submission_id})"
 
     @abstractmethod
     def _committed(self, source: SourceRange) -> Committed | None: ...
 
     @abstractmethod
-    def _write(self, chunk: Chunk, *, fence: int) -> None: ...
+    def _write(self, chunk: Chunk, *, fence: int) -> None:
+        """Commit the chunk after ``admit``; raise ``RowsRefused`` when single rows are at fault."""
+
+    def _refusal(self, rows: Sequence[Row]) -> str:
+        """Say why the target cannot hold ``rows``, without writing them; "" when it can."""
+        return unstorable(rows)
 
     def __enter__(self) -> Self:
         """Prepare the store."""
@@ -112,6 +145,14 @@ def admit(chunk: Chunk, known: Committed | None, *, fence: int) -> None:
             f"{chunk.source.id}: the store is at byte {at}, the chunk starts at {chunk.start}; "
             "read the store's progress again and go on from there"
         )
+
+
+def without_secrets(url: str) -> str:
+    """Return ``url`` without its password and without its query, which may hold one."""
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}{at}{host}{slash}{path}"
 
 
 StoreUrls = Mapping[str, str]

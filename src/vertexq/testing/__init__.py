@@ -1,1 +1,28 @@
 """For tests, ours and users: the simulator, the store contract, waiting for a condition."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vertexq.testing.store_contract import StoreContract
+
+__all__ = ["StoreContract"]
+
+_WHERE = {"StoreContract": "vertexq.testing.store_contract"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: each name needs libraries the others do without."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "StoreContract":
+        _explain_asserts()
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def _explain_asserts() -> None:
+    import pytest  # noqa: PLC0415  (only those who run the contract have it)
+
+    pytest.register_assert_rewrite("vertexq.testing.store_contract", "vertexq.testing.store_crashes")

@@ -1,0 +1,120 @@
+"""The columns of ``vertexq_results`` and how stored values become a ``Result``. No I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from vertexq.model import OUTCOME_RANK, RESULT_COLUMNS, Outcome, Result
+
+
+class ColumnType(StrEnum):
+    """What a column holds; each store picks its own type for it."""
+
+    TEXT = "text"
+    INTEGER = "integer"  # 64 bits, signed
+    REAL = "real"  # IEEE 754, 64 bits
+    INSTANT = "instant"  # a moment in UTC
+    JSON = "json"  # an object, as Google sent it
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; ``required`` means never null."""
+
+    name: str
+    type: ColumnType
+    about: str
+    required: bool = False
+
+
+_T = ColumnType
+
+COLUMNS: tuple[Column, ...] = (
+    Column("submission_id", _T.TEXT, "the submission, first half of the primary key", required=True),
+    Column("key", _T.TEXT, "the producer's key of the row, second half of the primary key", required=True),
+    Column("batch_id", _T.TEXT, "the batch that answered", required=True),
+    Column("outcome", _T.TEXT, "succeeded, blocked, failed, quarantined or missing", required=True),
+    Column("text", _T.TEXT, "the answer's text without thoughts"),
+    Column("finish_reason", _T.TEXT, "Google's word: STOP, MAX_TOKENS, SAFETY, …"),
+    Column("error_code", _T.INTEGER, "gRPC or HTTP code of a failed row"),
+    Column("error_message", _T.TEXT, "Google's message, or our reason"),
+    Column("prompt_tokens", _T.INTEGER, "tokens"),
+    Column("output_tokens", _T.INTEGER, "tokens, thoughts not counted"),
+    Column("thoughts_tokens", _T.INTEGER, "tokens"),
+    Column("cached_tokens", _T.INTEGER, "tokens, part of prompt_tokens"),
+    Column("total_tokens", _T.INTEGER, "tokens"),
+    Column("cost_usd", _T.REAL, "US dollars"),
+    Column("model_version", _T.TEXT, "the model that answered, as Google names it"),
+    Column("processed_at", _T.INSTANT, "when Google answered, UTC"),
+    Column("response", _T.JSON, "Google's response object, whole"),
+    Column("source_object", _T.TEXT, "gs:// address of the output object the row came from"),
+    Column("source_generation", _T.INTEGER, "that object's generation"),
+    Column("source_offset", _T.INTEGER, "where the row's line starts in it, in bytes"),
+    Column("attempt", _T.INTEGER, "which round answered; counts from 1", required=True),
+)
+
+RANK_SQL = (
+    "CASE {0}outcome "
+    + " ".join(f"WHEN '{name}' THEN {rank}" for name, rank in OUTCOME_RANK.items())
+    + " ELSE -1 END"
+)
+"""A row's rank as SQL; ``{0}`` is the table's name and a dot, or nothing."""
+
+# 2**64 has 20 digits: from there on orjson reads an integer as a float without a word.
+_LONG_NUMBER = re.compile(rb"[0-9]{20}")
+
+
+def better_sql(new: str, old: str) -> str:
+    """Return the SQL condition under which row ``new`` replaces row ``old`` (names end in a dot)."""
+    return f"({RANK_SQL.format(new)}, {new}attempt) > ({RANK_SQL.format(old)}, {old}attempt)"
+
+
+def result_of(values: Sequence[Any]) -> Result:
+    """Make a ``Result`` of a stored row: the columns in order.
+
+    ``processed_at`` may be RFC 3339 text, ``response`` JSON text, bytes or an object.
+    """
+    fields = dict(zip(RESULT_COLUMNS, values, strict=True))
+    fields["outcome"] = Outcome(fields["outcome"])
+    fields["processed_at"] = instant(fields["processed_at"])
+    if isinstance(fields["response"], str | bytes):
+        fields["response"] = decode(fields["response"])
+    return Result(**fields)
+
+
+def instant(value: str | datetime | None) -> datetime | None:
+    """Read RFC 3339 text as an instant in UTC, cut to microseconds; None when it cannot be read."""
+    if value is None:
+        return None
+    try:
+        read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def decode(raw: str | bytes) -> Any:
+    """Read JSON without changing a value: integers of any length and lone surrogates come back exact."""
+    data = raw.encode() if isinstance(raw, str) else raw
+    if not _LONG_NUMBER.search(data):
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            pass  # a lone surrogate: the standard library reads it
+    return json.loads(data, parse_int=_exact)
+
+
+def _exact(digits: str) -> int | Decimal:
+    try:
+        return int(digits)
+    except ValueError:  # over 4,300 digits, where Python stops
+        return Decimal(digits)

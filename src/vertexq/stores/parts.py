@@ -1,0 +1,202 @@
+"""The files of a file store: part files, the record of a range that names them, the manifest. No I/O.
+
+A part holds one chunk. Nothing reads a part that no record names, so writing the record is the commit.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from vertexq.errors import BadInput
+from vertexq.model import RESULT_COLUMNS, Chunk, Progress, QuarantinedLine, Result, Row, SourceRange
+from vertexq.stores.base import Committed
+from vertexq.stores.columns import decode, result_of
+
+MANIFEST = "_MANIFEST.json"
+_SAFE = re.compile(r"[A-Za-z0-9._-]{1,63}")
+_RESPONSE = RESULT_COLUMNS.index("response")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """One written file. ``crc32c`` is in hexadecimal; ``generation`` is 0 on a local disk."""
+
+    name: str
+    rows: int
+    size_bytes: int
+    crc32c: str
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one chunk left: bytes ``start`` to ``end`` of the source. An empty file is not written.
+
+    The first ``contested_rows`` lines of ``results`` may repeat keys of other parts.
+    """
+
+    start: int
+    end: int
+    contested_rows: int
+    results: FileEntry | None
+    quarantine: FileEntry | None
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """Return the files there are."""
+        return tuple(entry for entry in (self.results, self.quarantine) if entry)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """All a file store knows of a range; ``name`` is the record's own, safe as a file name."""
+
+    name: str
+    batch_id: str
+    committed: Committed
+    parts: tuple[Part, ...] = ()
+
+    def after(self, chunk: Chunk, part: Part, *, fence: int) -> Record:
+        """Return the record once ``chunk`` is in ``part``."""
+        parts = (*self.parts, part) if part.files else self.parts
+        return replace(self, committed=Committed(chunk.progress, fence), parts=parts)
+
+    def to_bytes(self) -> bytes:
+        """Write the record as JSON, the same bytes for the same record."""
+        progress = self.committed.progress
+        return orjson.dumps(
+            {
+                "version": 1,
+                "name": self.name,
+                "batch_id": self.batch_id,
+                "position": progress.position,
+                "state": base64.b64encode(progress.state).decode(),
+                "fence": self.committed.fence,
+                "parts": self.parts,
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Record:
+        """Read what ``to_bytes`` wrote."""
+        read: dict[str, Any] = orjson.loads(data)
+        progress = Progress(position=read["position"], state=base64.b64decode(read["state"]))
+        return cls(
+            name=read["name"],
+            batch_id=read["batch_id"],
+            committed=Committed(progress, read["fence"]),
+            parts=tuple(_part(part) for part in read["parts"]),
+        )
+
+    @classmethod
+    def empty(cls, source: SourceRange) -> Record:
+        """Return the record of a range never written."""
+        start = Progress(position=source.start)
+        return cls(name=record_name(source), batch_id=source.batch_id, committed=Committed(start, 0))
+
+
+def _part(read: dict[str, Any]) -> Part:
+    files = {name: FileEntry(**read[name]) if read[name] else None for name in ("results", "quarantine")}
+    return Part(
+        start=read["start"],
+        end=read["end"],
+        contested_rows=read["contested_rows"],
+        results=files["results"],
+        quarantine=files["quarantine"],
+    )
+
+
+def folder_name(submission_id: str) -> str:
+    """Return the folder of a submission; raise ``BadInput`` for an id that is not safe as a name."""
+    if not _SAFE.fullmatch(submission_id) or not submission_id.strip("."):
+        raise BadInput(
+            f"submission id {submission_id!r} cannot name a folder; use 1 to 63 of A-Z a-z 0-9 . _ -"
+        )
+    return submission_id
+
+
+def record_name(source: SourceRange) -> str:
+    """Return a short name for a range: 16 hexadecimal digits of its id's SHA-256."""
+    return hashlib.sha256(source.id.encode()).hexdigest()[:16]
+
+
+def part_stem(record: Record, start: int) -> str:
+    """Return the name, without its kind and ending, of what the chunk at ``start`` leaves."""
+    batch = record.batch_id if _SAFE.fullmatch(record.batch_id) else "batch"
+    return f"{batch}-{record.name}-{start:016d}"
+
+
+def ordered(chunk: Chunk) -> tuple[Sequence[Row], int]:
+    """Return the rows with those that may repeat earlier keys first, and how many those are."""
+    if not chunk.replacing:
+        return chunk.rows, 0
+    first = [row for row in chunk.rows if row.key in chunk.replacing]
+    return [*first, *(row for row in chunk.rows if row.key not in chunk.replacing)], len(first)
+
+
+def encode_rows(rows: Iterable[Row]) -> bytes:
+    """Write one JSON object a line; a response goes in as it is, only raw line ends become spaces."""
+    return b"".join(map(_line, rows))
+
+
+def _line(row: Row) -> bytes:
+    fields: dict[str, Any] = dict(zip(RESULT_COLUMNS, row, strict=True))
+    if row.response is not None:
+        # Between tokens a raw line end is only white space; inside a string JSON does not allow one.
+        fields["response"] = orjson.Fragment(row.response.replace(b"\n", b" "))
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def decode_result(line: bytes) -> Result:
+    """Read a line that ``encode_rows`` wrote."""
+    read = decode(line)
+    return result_of([read.get(name) for name in RESULT_COLUMNS])
+
+
+def encode_quarantine(lines: Iterable[QuarantinedLine]) -> bytes:
+    """Write one JSON object a line; ``raw`` is base64."""
+    dicts = ({**line._asdict(), "raw": base64.b64encode(line.raw).decode()} for line in lines)
+    return b"".join(orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE) for fields in dicts)
+
+
+def decode_quarantine(line: bytes) -> QuarantinedLine:
+    """Read a line that ``encode_quarantine`` wrote."""
+    read: dict[str, Any] = orjson.loads(line)
+    read["raw"] = base64.b64decode(read["raw"])
+    return QuarantinedLine(**read)
+
+
+def lines_of(data: bytes) -> Iterator[bytes]:
+    """Cut at line feeds only."""
+    start = 0
+    while (end := data.find(b"\n", start)) >= 0:
+        yield data[start:end]
+        start = end + 1
+
+
+def manifest(submission_id: str, records: Iterable[Record]) -> bytes:
+    """Write the manifest: the same records give the same bytes."""
+    parts = [part for record in records for part in record.parts]
+    results = sorted((p.results for p in parts if p.results), key=lambda entry: entry.name)
+    quarantine = sorted((p.quarantine for p in parts if p.quarantine), key=lambda entry: entry.name)
+    content = {
+        "version": 1,
+        "submission_id": submission_id,
+        "rows": sum(entry.rows for entry in results),
+        "bytes": sum(entry.size_bytes for entry in results),
+        "parts": [_published(entry) for entry in results],
+        "quarantined_lines": sum(entry.rows for entry in quarantine),
+        "quarantine": [_published(entry) for entry in quarantine],
+    }
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _published(entry: FileEntry) -> dict[str, str | int]:
+    return {"name": entry.name, "rows": entry.rows, "bytes": entry.size_bytes, "crc32c": entry.crc32c}

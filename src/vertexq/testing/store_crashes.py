@@ -1,0 +1,171 @@
+"""The part of the store contract about several writers, killed writers and memory."""
+
+# ruff: noqa: S101, PLR2004  (these are tests)
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import ClassVar
+
+from vertexq.errors import PositionMoved, StaleFence
+from vertexq.stores import Store, open_store
+from vertexq.testing.store_rows import STEP_BYTES, SUBMISSION, chunk, chunks_of, row, source_range
+from vertexq.testing.store_writer import CHUNKS, ROWS
+
+KILLS = 8
+READ_GROWTH_BYTES = 12 * 2**20
+
+
+class StoreCrashes:
+    """Tests that need more than one writer. Part of ``StoreContract``; do not subclass it alone."""
+
+    finds_repeats_itself: ClassVar[bool] = True
+    """Whether the store notices a repeated key that ``Chunk.replacing`` does not name."""
+
+    def test_preparing_from_many_threads_is_safe(self, store_url: str, storage_endpoint: str) -> None:
+        """Workers that start together on an empty target all come up."""
+
+        def start(number: int) -> bool:
+            with open_store(store_url, storage_endpoint=storage_endpoint) as store:
+                return not store.write(chunk(row(f"k{number}"), source=source_range(f"b{number}")), fence=1)
+
+        with ThreadPoolExecutor(6) as pool:
+            assert all(pool.map(start, range(6)))
+        with open_store(store_url, storage_endpoint=storage_endpoint) as store:
+            assert len(list(store.results(SUBMISSION))) == 6
+
+    def test_two_ranges_are_written_at_the_same_time(
+        self, store: Store, store_url: str, storage_endpoint: str
+    ) -> None:
+        """Two instances on two threads: no row is lost, none is there twice."""
+
+        def fill(batch_id: str) -> None:
+            with open_store(store_url, storage_endpoint=storage_endpoint) as mine:
+                for made in chunks_of(source_range(batch_id), chunks=8, rows=20):
+                    mine.write(made, fence=1)
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(fill, ["one", "two"]))
+
+        assert Counter(result.key for result in store.results(SUBMISSION)) == {
+            **_expected("one", chunks=8, rows=20),
+            **_expected("two", chunks=8, rows=20),
+        }
+
+    def test_two_writers_of_one_range_do_not_mix(
+        self, store: Store, store_url: str, storage_endpoint: str
+    ) -> None:
+        """A zombie with an older token and its successor race: the range is written exactly once."""
+
+        def fill(fence: int) -> None:
+            with open_store(store_url, storage_endpoint=storage_endpoint) as mine, suppress(StaleFence):
+                _fill(mine, fence=fence)
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(fill, [1, 2]))
+
+        assert Counter(result.key for result in store.results(SUBMISSION)) == _expected(
+            "raced", chunks=6, rows=5
+        )
+        assert len(list(store.quarantine(SUBMISSION))) == 6
+        assert store.progress(source_range("raced")).position == 6 * STEP_BYTES
+
+    def test_a_key_of_two_ranges_written_at_the_same_time_is_there_once(
+        self, store: Store, store_url: str, storage_endpoint: str
+    ) -> None:
+        """Incremental and final files repeat rows, and may be read by two workers at once."""
+        keys = [f"k{number}" for number in range(30)]
+
+        def fill(batch_id: str) -> None:
+            with open_store(store_url, storage_endpoint=storage_endpoint) as mine:
+                ordered = keys if batch_id == "one" else keys[::-1]
+                told = () if self.finds_repeats_itself else keys
+                mine.write(chunk(*map(row, ordered), source=source_range(batch_id), replacing=told), fence=1)
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(fill, ["one", "two"]))
+
+        assert sorted(result.key for result in store.results(SUBMISSION)) == sorted(keys)
+
+    def test_a_writer_killed_at_any_moment_loses_and_doubles_nothing(
+        self, store: Store, store_url: str, storage_endpoint: str
+    ) -> None:
+        """``kill -9`` again and again at random moments; each successor goes on from the store's progress."""
+        moments = random.Random(7)
+        child = _child(store_url, storage_endpoint, "write")
+        longest_s = 0.4
+        for _ in range(KILLS):
+            _kill_after(child, moments.uniform(0, longest_s))
+            seen = list(store.results(SUBMISSION))
+            assert len(seen) == len({result.key for result in seen})
+            child = _child(store_url, storage_endpoint, "write")
+        with child:
+            assert child.wait() == 0
+
+        assert Counter(result.key for result in store.results(SUBMISSION)) == _expected(
+            "killed", chunks=CHUNKS, rows=ROWS
+        )
+        assert len(list(store.quarantine(SUBMISSION))) == CHUNKS
+        assert store.progress(source_range("killed")).state == str(CHUNKS - 1).encode()
+
+    def test_finishing_twice_changes_nothing(self, store: Store) -> None:
+        """``finish`` is safe to repeat; what is read afterwards is the same, row by row and byte by byte."""
+        for made in chunks_of(source_range(), chunks=3, rows=4):
+            store.write(made, fence=1)
+        store.finish(SUBMISSION)
+        first = (list(store.results(SUBMISSION)), self.published(store))
+
+        store.finish(SUBMISSION)
+
+        assert (list(store.results(SUBMISSION)), self.published(store)) == first
+
+    def published(self, store: Store) -> object:  # noqa: ARG002
+        """Return what a store of files has published, to be compared; None where there is no such thing."""
+        return None
+
+    def test_reading_results_takes_flat_memory(
+        self, store: Store, store_url: str, storage_endpoint: str
+    ) -> None:
+        """32 MB of results are streamed by a process that grows by less than 12 MiB."""
+        for made in chunks_of(source_range(), chunks=16, rows=500, text_bytes=4000):
+            store.write(made, fence=1)
+
+        with _child(store_url, storage_endpoint, "read") as child:
+            assert child.stdout is not None
+            rows, growth_bytes = map(int, child.stdout.readline().split())
+
+        assert rows == 16 * 500
+        assert growth_bytes < READ_GROWTH_BYTES
+
+
+def _expected(batch_id: str, *, chunks: int, rows: int) -> dict[str, int]:
+    return {f"{batch_id}-{number}-{index}": 1 for number in range(chunks) for index in range(rows)}
+
+
+def _fill(store: Store, *, fence: int) -> None:
+    source = source_range("raced")
+    made = list(chunks_of(source, chunks=6, rows=5))
+    while (at := store.progress(source).position) < len(made) * STEP_BYTES:
+        with suppress(PositionMoved):
+            store.write(made[at // STEP_BYTES], fence=fence)
+
+
+def _child(url: str, storage_endpoint: str, job: str) -> subprocess.Popen[bytes]:
+    """Start a child and wait until it has opened the store."""
+    command = [sys.executable, "-m", "vertexq.testing.store_writer", url, storage_endpoint, job]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"ready\n", "the child could not open the store"
+    return child
+
+
+def _kill_after(child: subprocess.Popen[bytes], moment_s: float) -> None:
+    with child:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(moment_s)
+        child.kill()
