@@ -1,0 +1,30 @@
+"""What a model family is: a few pure functions and limits. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vertexq.rows import Read
+
+
+class NoRequest(ValueError):
+    """A row holds no request of this family; the text says what was expected, without quoting the row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One kind of model and the lines it reads and writes.
+
+    ``request`` turns what a producer passed for one row (a text or an object) into the request that is sent,
+    or raises ``NoRequest``. ``read`` turns an output line into an answer.
+    """
+
+    name: str
+    example: str
+    accepts: Callable[[str], bool]
+    request: Callable[[str | Mapping[str, Any]], Mapping[str, Any]]
+    read: Read
+    rows_limit: int
+    input_limit_bytes: int

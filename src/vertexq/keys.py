@@ -1,0 +1,53 @@
+"""Row keys: the producer's key, the key on the wire, and the fingerprint of a request. No I/O.
+
+On the wire a row is called ``r<index>-<producer's key>``. It begins with a letter because Google's importer
+may turn what looks like a number into one.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, cast
+
+import orjson
+
+KEY_LIMIT_BYTES = 512
+"""The longest producer's key, in UTF-8; PostgreSQL's index takes 2,704 bytes at most, so every store does."""
+
+
+def wire_key(index: int, key: str) -> str:
+    """Return the key that is staged beside the request of row ``index``."""
+    return f"r{index}-{key}"
+
+
+def parse_wire_key(text: object, rows: int) -> tuple[int, str] | None:
+    """Read an echoed key back into (index, producer's key); None when it is not one of ``rows`` rows'."""
+    if not isinstance(text, str):
+        return None
+    head, dash, key = text.partition("-")
+    digits = head[1:]
+    if not dash or head[0:1] != "r" or not digits.isdecimal():
+        return None
+    index = int(digits)
+    return (index, key) if index < rows else None
+
+
+def fingerprint(request: Any) -> bytes:
+    """Return 8 bytes that are the same for a request and for its echo.
+
+    The echo carries extra nulls and another order of keys (a row printed in Google's Gemini batch
+    documentation shows both), so nulls are dropped and keys sorted before hashing.
+    """
+    text = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
+    if b"null" in text:
+        text = orjson.dumps(_without_nulls(request), option=orjson.OPT_SORT_KEYS)
+    return blake2b(text, digest_size=8).digest()
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return {name: _without_nulls(item) for name, item in fields.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in cast("list[Any]", value) if item is not None]
+    return value

@@ -1,0 +1,94 @@
+r"""Bytes into lines: fed with chunks, split at ``\n`` only, bounded in memory. No I/O.
+
+JSON Lines are bytes. U+2028, U+0085 and a lone ``\r`` are legal inside a JSON string and never end a line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HEAD_BYTES = 1024
+"""How much of an oversized line is kept for a person to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive whole lines without their newline; ``offset`` is where the first one starts, in bytes.
+
+    Blank lines are kept as empty lines, so that ``offset`` plus ``len(line) + 1`` is the next line's offset.
+    """
+
+    offset: int
+    lines: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """A line longer than the limit; only its first kilobyte was kept. ``size_bytes`` is without the newline."""
+
+    offset: int
+    size_bytes: int
+    head: bytes
+
+
+class LineSplitter:
+    """Split chunks into blocks of whole lines; a line over ``limit_bytes`` is passed over, not held."""
+
+    def __init__(self, *, offset: int = 0, limit_bytes: int = 32 * 1024 * 1024) -> None:
+        self._offset = offset  # of the first byte of the tail
+        self._limit_bytes = limit_bytes
+        self._tail: list[bytes] = []
+        self._tail_bytes = 0
+        self._dropped_bytes = 0  # of a line that has already grown over the limit
+
+    def feed(self, chunk: bytes) -> list[Block | Oversized]:
+        """Take the next chunk; return what it completes, in order."""
+        first, newline, rest = chunk.partition(b"\n")
+        self._grow(first)
+        if not newline:
+            return []
+        found = [self._end_line()]
+        *lines, last = rest.split(b"\n")
+        found += self._whole(lines)
+        self._grow(last)
+        return found
+
+    def close(self) -> list[Block | Oversized]:
+        """Return the last line if the input did not end with a newline."""
+        return [self._end_line()] if self._tail_bytes or self._dropped_bytes else []
+
+    @property
+    def position(self) -> int:
+        """Return the offset of the first byte that is not part of a returned line."""
+        return self._offset
+
+    def _grow(self, piece: bytes) -> None:
+        if self._dropped_bytes or self._tail_bytes + len(piece) > self._limit_bytes:
+            kept = b"".join(self._tail) + piece
+            self._tail = [kept[:HEAD_BYTES]]
+            self._dropped_bytes += len(kept) - len(self._tail[0])
+            self._tail_bytes = len(self._tail[0])
+        elif piece:
+            self._tail.append(piece)
+            self._tail_bytes += len(piece)
+
+    def _end_line(self) -> Block | Oversized:
+        offset, line, size_bytes = self._offset, b"".join(self._tail), self._tail_bytes + self._dropped_bytes
+        oversized = self._dropped_bytes > 0
+        self._tail, self._tail_bytes, self._dropped_bytes = [], 0, 0
+        self._offset += size_bytes + 1
+        return Oversized(offset, size_bytes, line) if oversized else Block(offset, [line])
+
+    def _whole(self, lines: list[bytes]) -> list[Block | Oversized]:
+        found: list[Block | Oversized] = []
+        start, offset = 0, self._offset
+        for at, line in enumerate(lines):
+            if len(line) > self._limit_bytes:
+                found += [Block(self._offset, lines[start:at])] if at > start else []
+                found.append(Oversized(offset, len(line), line[:HEAD_BYTES]))
+                start, self._offset = at + 1, offset + len(line) + 1
+            offset += len(line) + 1
+        if start < len(lines):
+            found.append(Block(self._offset, lines[start:] if start else lines))
+        self._offset = offset
+        return found

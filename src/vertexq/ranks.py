@@ -1,0 +1,44 @@
+"""Which rows of a batch have been found, and how well they came out: a byte a row. No I/O.
+
+200,000 rows take 200 kB in memory and a few kB when packed. Byte 0 means "no answer yet"; otherwise it is
+the outcome's rank plus one, so "better" is a comparison of two small numbers.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from vertexq.model import OUTCOME_RANK, Counts, Outcome
+
+NOT_FOUND = 0
+RANK_BYTE: dict[str, int] = {outcome: rank + 1 for outcome, rank in OUTCOME_RANK.items()}
+
+
+def empty(rows: int) -> bytearray:
+    """Return the state of a batch of ``rows`` rows none of which has been found."""
+    return bytearray(rows)
+
+
+def pack(ranks: bytearray | bytes) -> bytes:
+    """Compress for the ledger and for a store's progress."""
+    return zlib.compress(ranks, 1)
+
+
+def unpack(packed: bytes, *, rows: int) -> bytearray:
+    """Read what ``pack`` wrote; nothing means that no row has been found."""
+    return bytearray(zlib.decompress(packed)) if packed else empty(rows)
+
+
+def merge(one: bytearray, other: bytearray) -> bytearray:
+    """Return the better of the two, row by row."""
+    return bytearray(map(max, one, other))
+
+
+def counts(ranks: bytearray | bytes) -> Counts:
+    """Count rows by outcome; rows not found are not counted."""
+    return Counts(**{outcome.value: ranks.count(RANK_BYTE[outcome]) for outcome in Outcome})
+
+
+def not_found(ranks: bytearray | bytes, *, start: int = 0) -> int:
+    """Return the index of the first row from ``start`` on that has not been found, or -1."""
+    return ranks.find(NOT_FOUND, start)

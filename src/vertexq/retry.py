@@ -1,0 +1,36 @@
+"""When to try again and when to look again: pure functions of counts, ages and a random number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """How long to wait after a failed attempt, in seconds.
+
+    The wait after attempt ``n`` (the first is 1) is ``first_s * 2 ** (n - 1)``, at most ``longest_s``: with
+    the defaults 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, ... After ``attempts`` of them a person is asked.
+    """
+
+    first_s: float = 2.0
+    longest_s: float = 300.0
+    attempts: int = 12
+
+    def wait_s(self, attempt: int, *, luck: float, asked_s: float | None = None) -> float:
+        """Return the wait after ``attempt``; ``luck`` is in [0, 1), ``asked_s`` what the server asked for."""
+        longest = min(self.first_s * 2.0 ** (attempt - 1), self.longest_s)
+        return max(spread(longest, luck=luck), asked_s or 0.0)
+
+
+def spread(wait_s: float, *, luck: float) -> float:
+    """Return a wait between half of ``wait_s`` and all of it, so that many waiters do not wake as one."""
+    return wait_s * (0.5 + luck / 2)
+
+
+def poll_wait_s(age_s: float, *, first_s: float, longest_s: float, luck: float) -> float:
+    """Return when to look at a job again: a tenth of its age, between ``first_s`` and ``longest_s``.
+
+    With 30 and 600 seconds: at age 0 every 30 s, at an hour every 6 minutes, from 100 minutes on every 10.
+    """
+    return spread(min(max(age_s / 10, first_s), longest_s), luck=luck)

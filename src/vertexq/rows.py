@@ -1,0 +1,168 @@
+"""Output lines into rows: read, match to the row that was sent, judge, price. No I/O.
+
+This is the hot path: it sees every byte a job writes. What a line means is the family's business
+(``Read``); whose answer it is, whether it is better than what is there and what it cost is the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from vertexq.keys import parse_wire_key
+from vertexq.lines import HEAD_BYTES, Block, Oversized
+from vertexq.model import PUSD_PER_USD, Outcome, QuarantinedLine, Row, Usage
+from vertexq.prices import Price
+from vertexq.ranks import RANK_BYTE
+
+
+class Answer(NamedTuple):
+    """What a family read in one output line. Token counts are None where Google sent none.
+
+    ``wire_key`` is whatever came back under the key's name; ``response`` is JSON text.
+    """
+
+    wire_key: Any
+    outcome: Outcome
+    text: str | None = None
+    finish_reason: str | None = None
+    error_code: int | None = None
+    error_message: str | None = None
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    thoughts_tokens: int | None = None
+    cached_tokens: int | None = None
+    total_tokens: int | None = None
+    model_version: str | None = None
+    processed_at: str | None = None
+    response: bytes | None = None
+
+
+Read = Callable[[bytes], Answer]
+"""A family's reading of one line. Raise ``Unreadable`` to quarantine it."""
+
+Match = Callable[[bytes], tuple[int, str] | None]
+"""Whose answer is this line? (index, producer's key), or None when it matches no row that was sent."""
+
+
+class Unreadable(Exception):
+    """A line is no answer; the text says why, without quoting it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadContext:
+    """What is the same for all lines of one object. ``rows`` is the number of rows that were sent."""
+
+    submission_id: str
+    batch_id: str
+    attempt: int
+    rows: int
+    source_object: str
+    source_generation: int
+    price: Price | None = None
+
+
+@dataclass(slots=True)
+class Reading:
+    """What some lines gave: rows, quarantined lines, and the keys whose earlier row may be replaced."""
+
+    rows: list[Row] = field(default_factory=list[Row])
+    quarantined: list[QuarantinedLine] = field(default_factory=list[QuarantinedLine])
+    replacing: set[str] = field(default_factory=set[str])
+
+
+class RowReader:
+    """Reads the blocks of one source range and keeps account of what has been found.
+
+    ``ranks`` is the state of the batch (see ``vertexq.ranks``) and is changed in place. A line whose row is
+    there already with an outcome at least as good is counted in ``repeated`` and left out.
+    """
+
+    def __init__(
+        self, context: ReadContext, read: Read, ranks: bytearray, match: Match | None = None
+    ) -> None:
+        self.context = context
+        self.ranks = ranks
+        self.usage = Usage()
+        self.cost_pusd = 0
+        self.repeated = 0
+        self._read = read
+        self._match = match
+
+    def read(self, item: Block | Oversized, into: Reading) -> None:
+        """Add what a block of lines gives to ``into``, in the order of the lines."""
+        if isinstance(item, Oversized):
+            reason = f"the line has {item.size_bytes} bytes, more than the limit"
+            into.quarantined.append(self._quarantined(item.offset, item.size_bytes, reason, item.head))
+        else:
+            self._read_block(item, into)
+
+    def _read_block(self, block: Block, into: Reading) -> None:
+        """Read every line; locals instead of attributes, because a million lines pass here."""
+        c, ranks, read, add = self.context, self.ranks, self._read, into.rows.append
+        submission_id, batch_id, sent, name = c.submission_id, c.batch_id, c.rows, c.source_object
+        generation, attempt, rank_of = c.source_generation, c.attempt, RANK_BYTE
+        cost_of = c.price.cost_pusd if c.price else _no_cost
+        prompt_sum = output_sum = thoughts_sum = cached_sum = total_sum = cost_sum = 0
+        offset = block.offset
+        for line in block.lines:
+            start, offset = offset, offset + len(line) + 1
+            if not line or line == b"\r":
+                continue
+            try:
+                (
+                    wire, outcome, text, finish, code, message,
+                    prompt, output, thoughts, cached, total, version, at, body,
+                ) = read(line)  # fmt: skip
+                index, key = parse_wire_key(wire, sent) or self._owner(line)
+            except Unreadable as error:
+                reason, raw = str(error), line[:HEAD_BYTES]
+                into.quarantined.append(self._quarantined(start, len(line), reason, raw))
+                continue
+            rank, known = rank_of[outcome], ranks[index]
+            if known:
+                if known >= rank:
+                    self.repeated += 1
+                    continue
+                into.replacing.add(key)
+            ranks[index] = rank
+            cost = None
+            if prompt is not None:
+                pusd = cost_of(prompt, output or 0, thoughts or 0, cached or 0)
+                prompt_sum += prompt
+                output_sum += output or 0
+                thoughts_sum += thoughts or 0
+                cached_sum += cached or 0
+                total_sum += total or 0
+                cost_sum += pusd
+                cost = pusd / PUSD_PER_USD if c.price else None
+            columns = (
+                submission_id, key, batch_id, outcome, text, finish, code, message, prompt, output, thoughts,
+                cached, total, cost, version, at, body, name, generation, start, attempt,
+            )  # fmt: skip
+            add(Row._make(columns))
+        self.cost_pusd += cost_sum
+        self.usage += Usage(
+            prompt_tokens=prompt_sum,
+            output_tokens=output_sum,
+            thoughts_tokens=thoughts_sum,
+            cached_tokens=cached_sum,
+            total_tokens=total_sum,
+        )
+
+    def _owner(self, line: bytes) -> tuple[int, str]:
+        owner = self._match(line) if self._match else None
+        if owner is None:
+            raise Unreadable("the line matches no row that was sent")
+        return owner
+
+    def _quarantined(self, offset: int, size_bytes: int, reason: str, raw: bytes) -> QuarantinedLine:
+        c = self.context
+        return QuarantinedLine(
+            c.submission_id, c.batch_id, c.source_object, c.source_generation, offset, size_bytes, reason, raw
+        )
+
+
+def _no_cost(_prompt: int, _output: int, _thoughts: int, _cached: int) -> int:
+    return 0
