@@ -9,6 +9,8 @@ from aiohttp import web
 
 from vertexq.simulator.faults import Action, Fault, Faults
 
+_LOOK_S = 0.02  # how often a wait looks whether the caller is still there
+
 Answer = Callable[[web.Request, Fault | None], Awaitable[web.StreamResponse]]
 """A route's handler; it sees the fault so that it can do the ones in the middle of a body."""
 
@@ -37,13 +39,12 @@ async def suffer(
     """Answer ``request``, doing wrong what ``fault`` says."""
     if fault is None:
         return await answer(request, None)
+    if fault.action in {Action.REFUSE, Action.DROP, Action.DELAY}:
+        await pause(request, fault.delay_s)
     if fault.action is Action.REFUSE:
-        return await _after(fault, refusal(fault))
+        return refusal(fault)
     if fault.action is Action.DROP:
-        return await _after(fault, hang_up(request))
-    if fault.action is Action.DELAY:
-        await asyncio.sleep(fault.delay_s)
-        return await answer(request, None)
+        return hang_up(request)
     response = await answer(request, fault)
     return await _spoil(request, fault, response, refusal=refusal)
 
@@ -54,11 +55,10 @@ async def _spoil(
     """Keep the answer to a request that took effect from reaching the caller whole."""
     match fault.action:
         case Action.ACCEPT_THEN_REFUSE:
-            return await _after(fault, refusal(fault))
-        case Action.ACCEPT_THEN_DROP:
-            return await _after(fault, hang_up(request))
-        case Action.ACCEPT_THEN_STALL:
-            await asyncio.sleep(fault.delay_s)
+            await pause(request, fault.delay_s)
+            return refusal(fault)
+        case Action.ACCEPT_THEN_DROP | Action.ACCEPT_THEN_STALL:
+            await pause(request, fault.delay_s)
             return hang_up(request)
         case Action.GARBLE:
             return web.Response(text='{"name": "projects/', content_type="application/json")
@@ -66,10 +66,12 @@ async def _spoil(
             return response
 
 
-async def _after(fault: Fault, response: web.Response) -> web.Response:
-    if fault.delay_s:
-        await asyncio.sleep(fault.delay_s)
-    return response
+async def pause(request: web.Request, delay_s: float) -> None:
+    """Wait ``delay_s``, or until the caller has gone."""
+    over_s = asyncio.get_running_loop().time() + delay_s
+    # aiohttp has no event for a caller that goes away
+    while not hung_up(request) and (left_s := over_s - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110
+        await asyncio.sleep(min(left_s, _LOOK_S))
 
 
 def hang_up(request: web.Request) -> web.Response:

@@ -18,7 +18,7 @@ from vertexq.simulator.faults import Faults
 from vertexq.simulator.storage import StorageSurface
 
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024  # of bodies that are read whole; objects are streamed past it
-_GRACE_S = 1.0  # how long a stop waits for requests that are being answered
+_GRACE_S = 0.3  # how long a stop waits for requests that are being answered
 
 
 class Surface(Protocol):
@@ -61,6 +61,7 @@ class Simulator:
         self._required_token = required_token
         self._running = contextlib.AsyncExitStack()
         self._url = ""
+        self.home = data_dir or Path()
 
     @property
     def url(self) -> str:
@@ -73,10 +74,10 @@ class Simulator:
             listening = _listen(self._port)
             stack.callback(listening.close)
             self._url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            home = self._data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            self.home = self._data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
             app.router.add_routes(admin_routes(self.faults))
-            surfaces = self._surfaces(home)
+            surfaces = self._surfaces()
             for surface in surfaces:
                 app.router.add_routes(surface.routes())
             runner = web.AppRunner(
@@ -84,7 +85,6 @@ class Simulator:
                 access_log=None,
                 auto_decompress=False,
                 shutdown_timeout=_GRACE_S,
-                handler_cancellation=True,
             )
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
@@ -98,9 +98,9 @@ class Simulator:
         """Stop listening, end what is being answered, close every file. Safe to repeat."""
         await self._running.aclose()
 
-    def _surfaces(self, home: Path) -> list[Surface]:
+    def _surfaces(self) -> list[Surface]:
         storage = StorageSurface(
-            home=home / "storage",
+            home=self.home / "storage",
             faults=self.faults,
             required_token=self._required_token,
             buckets=self._buckets,

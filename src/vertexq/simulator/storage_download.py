@@ -5,18 +5,17 @@ What is unpacked when: https://docs.cloud.google.com/storage/docs/transcoding (r
 
 from __future__ import annotations
 
-import asyncio
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import format_datetime
 from typing import BinaryIO
 
 from aiohttp import web
 
 from vertexq.errors import Refused
-from vertexq.simulator._suffer import hang_up
+from vertexq.simulator._suffer import hang_up, pause
 from vertexq.simulator.faults import Action, Fault
 from vertexq.simulator.objects import StoredObject
 from vertexq.simulator.storage_staging import CHUNK_BYTES
@@ -61,30 +60,36 @@ async def send(
     request: web.Request, stored: StoredObject, content: BinaryIO, fault: Fault | None
 ) -> web.StreamResponse:
     """Stream an object, or the range of it that is asked for."""
-    accepted = request.headers.get("Accept-Encoding", "")
-    packed = stored.content_encoding == "gzip"
-    keep_packed = "gzip" in accepted or "no-transform" in stored.about.texts.get("cacheControl", "")
     headers = _headers(stored)
-    if packed and not keep_packed:
-        headers |= {"Warning": "214 UploadServer gunzipped"}
+    if stored.content_encoding == "gzip" and not _stays_packed(request, stored):
+        headers["Warning"] = "214 UploadServer gunzipped"
         return await _stream(request, 200, headers, _unpacked(content), fault)
     if stored.content_encoding:
         headers["Content-Encoding"] = stored.content_encoding
-    span = (
-        None
-        if _is(fault, Action.IGNORE_RANGE)
-        else span_from(request.headers.get("Range", ""), stored.size_bytes)
-    )
-    whole = span or Span(start=0, end=stored.size_bytes, of_bytes=stored.size_bytes)
+    whole = Span(start=0, end=stored.size_bytes, of_bytes=stored.size_bytes)
+    asked = "" if _is(fault, Action.IGNORE_RANGE) else request.headers.get("Range", "")
+    try:
+        span = span_from(asked, stored.size_bytes)
+    except Refused as error:
+        unsatisfied = {"Content-Range": f"bytes */{stored.size_bytes}"}
+        return web.Response(status=416, text=str(error), content_type="text/html", headers=unsatisfied)
     if span is not None:
         off = 1 if _is(fault, Action.WRONG_RANGE) else 0
         headers["Content-Range"] = f"bytes {span.start + off}-{span.end - 1 + off}/{span.of_bytes}"
-    if fault and fault.action is Action.SHORTEN:
-        whole = Span(
-            start=whole.start, end=min(whole.end, whole.start + fault.after_bytes), of_bytes=whole.of_bytes
-        )
-    headers["Content-Length"] = str(whole.length_bytes)
-    return await _stream(request, 206 if span else 200, headers, _pieces(content, whole), fault)
+    sent = _shortened(span or whole, fault)
+    headers["Content-Length"] = str(sent.length_bytes)
+    return await _stream(request, 206 if span else 200, headers, _pieces(content, sent), fault)
+
+
+def _stays_packed(request: web.Request, stored: StoredObject) -> bool:
+    accepted = request.headers.get("Accept-Encoding", "")
+    return "gzip" in accepted or "no-transform" in stored.about.texts.get("cacheControl", "")
+
+
+def _shortened(span: Span, fault: Fault | None) -> Span:
+    if fault is None or fault.action is not Action.SHORTEN:
+        return span
+    return replace(span, end=min(span.end, span.start + fault.after_bytes))
 
 
 def _is(fault: Fault | None, action: Action) -> bool:
@@ -143,7 +148,7 @@ async def _stream(
             at = fault.after_bytes - sent_bytes
             if fault.action in {Action.CUT, Action.STALL}:
                 await response.write(piece[:at])
-                await asyncio.sleep(fault.delay_s)
+                await pause(request, fault.delay_s)
                 hang_up(request)
                 return response
             spoiled = _flipped(piece, at) if fault.action is Action.CORRUPT else piece

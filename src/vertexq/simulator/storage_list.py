@@ -72,7 +72,7 @@ def listing_from(query: Mapping[str, str]) -> Listing:
 
 def _read_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise Refused(f"Invalid page token: {token!r}", status=400, code="invalid") from error
 

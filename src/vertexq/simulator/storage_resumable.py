@@ -13,7 +13,7 @@ from aiohttp import web
 
 from vertexq.errors import ApiError, NotFound, Refused, Unavailable
 from vertexq.simulator.faults import Fault
-from vertexq.simulator.objects import Json, StoredObject, about_from, check_name
+from vertexq.simulator.objects import About, StoredObject, about_from, check_name
 from vertexq.simulator.storage_conditions import Conditions, conditions_from, whole_number
 from vertexq.simulator.storage_objects import ObjectStore
 from vertexq.simulator.storage_staging import CHUNK_BYTES, Hashes, Staged
@@ -28,7 +28,7 @@ class Session:
 
     bucket: str
     name: str
-    said: Json
+    about: About
     conditions: Conditions
     total_bytes: int | None
     staged: Staged
@@ -92,7 +92,7 @@ class Sessions:
         self._sessions[upload_id] = Session(
             bucket=bucket,
             name=name,
-            said=said,
+            about=about_from(said),
             conditions=conditions,
             total_bytes=whole_number(request.headers, "X-Upload-Content-Length"),
             staged=self._store.stage(),
@@ -181,7 +181,7 @@ class Sessions:
                 session.staged,
                 bucket=session.bucket,
                 name=session.name,
-                about=about_from(session.said),
+                about=session.about,
                 conditions=session.conditions,
                 expected=expected,
             )
