@@ -14,6 +14,7 @@ import importlib
 import os
 import socket
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -50,8 +51,13 @@ def fake_gcs_url() -> Iterator[str]:
         assert server.stderr is not None
         said = next(line for line in server.stderr if "server started" in line or "error" in line.lower())
         assert "server started" in said
+        drain = threading.Thread(
+            target=server.stderr.read
+        )  # it logs every request; a full pipe would stop it
+        drain.start()
         yield url
         server.kill()
+        drain.join()
 
 
 @pytest.fixture(params=["simulator_url", "fake_gcs_url"])

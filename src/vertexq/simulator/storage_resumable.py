@@ -19,6 +19,7 @@ from vertexq.simulator.storage_objects import ObjectStore
 from vertexq.simulator.storage_staging import CHUNK_BYTES, Hashes, Staged
 from vertexq.simulator.storage_upload import body_chunks, expected_hashes, read_resource
 
+_FINISHED_KEPT = 1000
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
@@ -88,6 +89,7 @@ class Sessions:
         content_type = request.headers.get("X-Upload-Content-Type")
         if content_type and not said.get("contentType"):
             said = {**said, "contentType": content_type}
+        self._forget_finished()
         upload_id = uuid.uuid4().hex
         self._sessions[upload_id] = Session(
             bucket=bucket,
@@ -126,6 +128,12 @@ class Sessions:
         """Let go of the files of open sessions."""
         for session in self._sessions.values():
             session.staged.discard()
+
+    def _forget_finished(self) -> None:
+        """Keep the newest finished sessions only, for callers who missed the answer."""
+        over = [id_ for id_, session in self._sessions.items() if session.stored or session.cancelled]
+        for id_ in over[:-_FINISHED_KEPT]:
+            del self._sessions[id_]
 
     def _session(self, request: web.Request) -> Session:
         session = self._sessions.get(request.query.get("upload_id", ""))

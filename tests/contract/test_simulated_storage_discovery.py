@@ -1,0 +1,106 @@
+"""What the simulated Cloud Storage answers is what Google's discovery document promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from importlib.resources import files
+from typing import Any, cast
+
+import aiohttp
+import pytest
+
+from vertexq.simulator.server import Simulator
+
+Json = Mapping[str, Any]
+DOCUMENTS = files("googleapiclient").joinpath("discovery_cache", "documents")
+DOCUMENT = cast("Json", json.loads(DOCUMENTS.joinpath("storage.v1.json").read_text()))
+KINDS: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "array": list, "object": dict}
+OBJECT = "/storage/v1/b/prompts/o"
+
+
+def faults_of(value: object, schema: Json, where: str) -> list[str]:
+    """Return how ``value`` differs from ``schema``: unknown names and wrong types."""
+    if "$ref" in schema:
+        schema = DOCUMENT["schemas"][schema["$ref"]]
+    if not isinstance(value, KINDS[schema["type"]]):
+        return [f"{where}: {value!r} is no {schema['type']}"]
+    if isinstance(value, list):
+        each = enumerate(cast("list[object]", value))
+        return [fault for at, item in each for fault in faults_of(item, schema["items"], f"{where}[{at}]")]
+    if isinstance(value, dict):
+        return [
+            fault
+            for name, item in cast("dict[str, object]", value).items()
+            for fault in _of_member(name, item, schema, where)
+        ]
+    return _of_format(str(value), str(schema.get("format", "")), where)
+
+
+def _of_member(name: str, item: object, schema: Json, where: str) -> list[str]:
+    below = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
+    return faults_of(item, below, f"{where}.{name}") if below else [f"{where}.{name}: unknown"]
+
+
+def _of_format(text: str, form: str, where: str) -> list[str]:
+    wrong = (form in {"int64", "uint64"} and not text.isdigit()) or (form == "date-time" and text[-1] != "Z")
+    return [f"{where}: {text!r} is no {form}"] if wrong else []
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """Give a plain HTTP client for a simulator with one rich object, ``d/a``."""
+    async with Simulator(buckets=["prompts"]) as simulator, aiohttp.ClientSession(simulator.url) as session:
+        query = {"uploadType": "resumable", "name": "d/a"}
+        resource = {"contentType": "text/x", "cacheControl": "no-store", "metadata": {"k": "v"}}
+        async with session.post(f"/upload{OBJECT}", params=query, json=resource) as answer:
+            location = answer.headers["Location"]
+        async with session.put(location, data=b"bytes") as answer:
+            assert answer.status == 200
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "method"),
+    [
+        ("GET", "/storage/v1/b", None, "buckets.list"),
+        ("GET", "/storage/v1/b/prompts", None, "buckets.get"),
+        ("POST", "/storage/v1/b?project=p", {"name": "other"}, "buckets.insert"),
+        ("GET", OBJECT, None, "objects.list"),
+        ("GET", f"{OBJECT}?delimiter=/", None, "objects.list"),
+        ("GET", f"{OBJECT}/d%2Fa", None, "objects.get"),
+        ("POST", f"/upload{OBJECT}?uploadType=media&name=b", {}, "objects.insert"),
+        ("PATCH", f"{OBJECT}/d%2Fa", {"contentType": "text/y"}, "objects.patch"),
+        ("PUT", f"{OBJECT}/d%2Fa", {"contentType": "text/y"}, "objects.update"),
+        ("POST", f"{OBJECT}/c/compose", {"sourceObjects": [{"name": "d/a"}]}, "objects.compose"),
+        ("POST", f"{OBJECT}/d%2Fa/rewriteTo/b/prompts/o/e", None, "objects.rewrite"),
+        ("POST", f"{OBJECT}/d%2Fa/copyTo/b/prompts/o/e", None, "objects.copy"),
+    ],
+)
+async def test_an_answer_is_what_its_method_promises(
+    http: aiohttp.ClientSession, verb: str, path: str, body: Json | None, method: str
+) -> None:
+    """Every field is known, of its type, and an int64 is a string of digits."""
+    resource, name = method.split(".")
+    described: Json = DOCUMENT["resources"][resource]["methods"][name]
+    assert described["httpMethod"] == verb
+
+    async with http.request(verb, path, json=body) as answer:
+        found = await answer.json()
+
+    assert answer.status == 200
+    assert faults_of(found, described["response"], method) == []
+
+
+async def test_the_check_sees_what_is_wrong(http: aiohttp.ClientSession) -> None:
+    """A number that should be text and a field nobody knows are both found."""
+    async with http.get(f"{OBJECT}/d%2Fa") as answer:
+        found = await answer.json()
+
+    spoiled = {**found, "size": 5, "colour": "red", "generation": "x"}
+
+    assert faults_of(spoiled, {"$ref": "Object"}, "o") == [
+        "o.generation: 'x' is no int64",
+        "o.size: 5 is no string",
+        "o.colour: unknown",
+    ]
