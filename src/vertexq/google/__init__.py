@@ -1,0 +1,1 @@
+"""Google over HTTP: the only place in vertexq that knows aiohttp and google-auth."""

@@ -1,0 +1,293 @@
+"""The one HTTP transport to Google: deadlines, credentials, retries; every failure is an error of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from vertexq.errors import ApiError, Unavailable, Unreachable, VertexqError
+from vertexq.google.auth import Tokens
+from vertexq.google.envelope import api_error
+from vertexq.google.failures import translated
+from vertexq.google.hosts import is_google, origin, without_query
+from vertexq.google.pace import Pace
+
+_CONNECT_S = 10.0
+_SILENCE_S = 30.0  # how long the socket of a call that may be repeated stays silent
+_ANSWER_LIMIT_BYTES = 64 * 1024 * 1024  # a page of a list is far below; whole objects are streamed
+_UNAUTHENTICATED = 401
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer. ``tried`` names the call, ``tries`` counts how often it was sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    tried: str
+    tries: int = 1
+
+    def json(self) -> object:
+        """Read the body as JSON; raise ``Unavailable`` when it is none."""
+        try:
+            value: object = orjson.loads(self.body)
+        except ValueError as error:
+            raise self.unreadable("it is not JSON") from error
+        return value
+
+    def unreadable(self, why: str) -> Unavailable:
+        """Return the error for a success that cannot be read."""
+        return Unavailable(f"{self.tried} was answered with {self.status}, but {why}; try again later")
+
+    def error(self) -> ApiError:
+        """Return the error this answer stands for."""
+        return api_error(self.status, self.body, self.headers, tried=self.tried)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str]
+    body: bytes | None = None
+    expect: Collection[int]
+    retry: bool
+    raw: bool = False  # the body as it is stored, also when that is gzip
+    secret_url: bool = False
+    fresh_connection: bool = False
+
+    @property
+    def tried(self) -> str:
+        return f"{self.method} {without_query(self.url)}"
+
+    def translated(self) -> AbstractContextManager[None]:
+        return translated(self.tried, replayable=self.retry, secret_url=self.secret_url)
+
+
+class Stream:
+    """An answer whose body is read piece by piece, as it was stored."""
+
+    def __init__(self, response: aiohttp.ClientResponse, tried: str) -> None:
+        self._response = response
+        self.tried = tried
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self.hashes = ",".join(response.headers.getall("X-Goog-Hash", []))  # crc32c=…,md5=…
+
+    async def chunks(self, limit_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the body in chunks of at most ``limit_bytes``; raise ``Unavailable`` when it breaks off."""
+        pieces = self._response.content.iter_chunked(limit_bytes)
+        while True:
+            with translated(self.tried, replayable=True):
+                piece = await anext(pieces, b"")
+            if not piece:
+                return
+            yield piece
+
+
+class Transport:
+    """What every call to Google goes through. One for a process and its event loop; close it with ``aclose``.
+
+    It follows no redirects, knows no cookies and takes no proxy from the environment. The token goes to
+    Google's hosts and to endpoints given to ``trust``, to nobody else.
+    """
+
+    def __init__(self, tokens: Tokens, *, deadline_s: float = 60.0, pace: Pace | None = None) -> None:
+        self.pace = pace or Pace()
+        self._tokens = tokens
+        self._deadline_s = deadline_s
+        self._trusted: set[str] = set()
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    def trust(self, url: str) -> None:
+        """Let the token go to the host of ``url`` too: an endpoint from the settings."""
+        self._trusted.add(origin(url))
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline_s: float | None = None,
+        expect: Collection[int] = (200,),
+        retry: bool,
+        secret_url: bool = False,
+        fresh_connection: bool = False,
+    ) -> Answer:
+        """Make a call and return its answer, whose status is in ``expect``.
+
+        With ``retry`` the call must be safe to repeat: a lost answer, 408, 429, 5xx and (once, with a new
+        token) 401 are tried again within the deadline. Without it exactly one request is made. Raise the
+        ``ApiError`` for any other status, ``Unreachable`` when nothing was sent, and without an answer
+        ``Unavailable`` (``retry``) or ``Ambiguous``. The deadline, in seconds, covers all tries.
+        """
+        request = _Request(
+            method=method,
+            url=_with_query(url, params),
+            headers=_headers(headers, json=json),
+            body=data if json is None else orjson.dumps(json),
+            expect=expect,
+            retry=retry,
+            secret_url=secret_url,
+            fresh_connection=fresh_connection,
+        )
+        until_s = asyncio.get_running_loop().time() + (deadline_s or self._deadline_s)
+        if retry:
+            return await self._until(request, until_s)
+        return await self._send(request, until_s, await self._token(request, until_s))
+
+    async def _until(self, request: _Request, until_s: float) -> Answer:
+        """Repeat until it works, cannot work, or the next wait would end after the deadline."""
+        renewed, tries = False, 0
+        while True:
+            tries += 1
+            token: dict[str, str] = {}
+            try:
+                token = await self._token(request, until_s)
+                return replace(await self._send(request, until_s, token), tries=tries)
+            except VertexqError as error:
+                if not renewed and _unauthenticated(error) and self._tokens.reject(token):
+                    renewed = True
+                    continue
+                await self.wait(error, tries, until_s)
+
+    async def wait(self, error: VertexqError, tries: int, until_s: float | None = None) -> None:
+        """Wait after failure number ``tries``; raise ``error`` when another try is useless or too late."""
+        asked_s = error.retry_after_s if isinstance(error, ApiError) else None
+        wait_s = self.pace.wait_s(tries, dice=random.random(), retry_after_s=asked_s)
+        now_s = asyncio.get_running_loop().time()
+        if not error.retryable or wait_s is None or (until_s is not None and now_s + wait_s >= until_s):
+            raise error
+        await asyncio.sleep(wait_s)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        expect: Collection[int],
+        deadline_s: float | None = None,
+    ) -> AsyncGenerator[Stream]:
+        """GET ``url`` and give its answer as a stream of the stored bytes; one request, not repeated.
+
+        The deadline, in seconds, covers the whole body. Raise as ``call`` does with ``retry``.
+        """
+        request = _Request(
+            url=url, headers={**headers, "Accept-Encoding": "gzip"}, expect=expect, retry=True, raw=True
+        )
+        until_s = asyncio.get_running_loop().time() + (deadline_s or self._deadline_s)
+        for renewed in (False, True):
+            token = await self._token(request, until_s)
+            async with self._open(request, until_s, token) as response:
+                if response.status == _UNAUTHENTICATED and not renewed and self._tokens.reject(token):
+                    continue
+                if response.status not in expect:
+                    raise (await _whole(response, request)).error()
+                yield Stream(response, request.tried)
+                return
+
+    async def aclose(self) -> None:
+        """Close every connection. Safe to repeat."""
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
+
+    async def __aenter__(self) -> Self:
+        """Open nothing yet: connections are made when they are needed."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        await self.aclose()
+
+    async def _send(self, request: _Request, until_s: float, token: Mapping[str, str]) -> Answer:
+        async with self._open(request, until_s, token) as response:
+            answer = await _whole(response, request)
+        if answer.status not in request.expect:
+            raise answer.error()
+        return answer
+
+    async def _token(self, request: _Request, until_s: float) -> dict[str, str]:
+        if not is_google(request.url) and origin(request.url) not in self._trusted:
+            return {}
+        try:
+            async with asyncio.timeout_at(until_s):
+                return await self._tokens.header()
+        except TimeoutError as error:
+            raise Unreachable(f"{request.tried}: no access token in time; try again later") from error
+
+    @asynccontextmanager
+    async def _open(
+        self, request: _Request, until_s: float, token: Mapping[str, str]
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        left_s = max(0.001, until_s - asyncio.get_running_loop().time())  # 0 would mean no limit at all
+        silence_s = _SILENCE_S if request.retry else None  # giving up early on a paid call gains nothing
+        with request.translated():
+            response = await self._session(fresh=request.fresh_connection).request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers={**request.headers, **token},
+                data=None if request.body is None else io.BytesIO(request.body),
+                timeout=aiohttp.ClientTimeout(total=left_s, sock_connect=_CONNECT_S, sock_read=silence_s),
+                allow_redirects=False,
+                auto_decompress=not request.raw,
+            )
+        try:
+            yield response
+        finally:
+            response.release()
+
+    def _session(self, *, fresh: bool) -> aiohttp.ClientSession:
+        """Return the session for kept (or for fresh) connections; it belongs to the running loop."""
+        if fresh not in self._sessions:
+            self._sessions[fresh] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=fresh),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": f"vertexq/{version('vertexq')}"},
+                trust_env=False,
+            )
+        return self._sessions[fresh]
+
+
+async def _whole(response: aiohttp.ClientResponse, request: _Request) -> Answer:
+    body = bytearray()
+    answer = Answer(status=response.status, headers=response.headers, body=b"", tried=request.tried)
+    with request.translated():
+        async for piece in response.content.iter_chunked(65_536):
+            body += piece
+            if len(body) > _ANSWER_LIMIT_BYTES:
+                raise answer.unreadable(f"with more than {_ANSWER_LIMIT_BYTES} bytes")
+    return replace(answer, body=bytes(body))
+
+
+def _unauthenticated(error: VertexqError) -> bool:
+    return isinstance(error, ApiError) and error.status == _UNAUTHENTICATED
+
+
+def _with_query(url: str, params: Mapping[str, str] | None) -> str:
+    return f"{url}?{urlencode(params, quote_via=quote)}" if params else url
+
+
+def _headers(headers: Mapping[str, str] | None, *, json: object) -> dict[str, str]:
+    content_type = {} if json is None else {"Content-Type": "application/json; charset=UTF-8"}
+    return {**content_type, **(headers or {})}

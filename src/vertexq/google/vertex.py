@@ -1,0 +1,134 @@
+"""Vertex AI's batch prediction jobs over REST: create (the paid call), get, list, cancel, delete."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+
+from vertexq.errors import Ambiguous, ApiError, Refused, Throttled, Unavailable, Unreachable
+from vertexq.google.hosts import base_url
+from vertexq.google.messages import (
+    JOB_FIELDS,
+    Unreadable,
+    items,
+    job_from,
+    location_of,
+    mapping,
+    parent,
+    text,
+)
+from vertexq.google.rest import Answer, Transport
+from vertexq.model import Job
+
+__all__ = ["Vertex", "base_url"]
+
+_DEFINITE = frozenset({400, 401, 403, 404})
+
+
+class Vertex:
+    """The jobs of every project and location. ``endpoint`` is a base URL for all locations (an emulator)."""
+
+    def __init__(self, transport: Transport, *, endpoint: str = "") -> None:
+        self._transport = transport
+        self._endpoint = endpoint
+        if endpoint:
+            transport.trust(base_url("global", endpoint))
+
+    async def create(
+        self, project: str, location: str, body: Mapping[str, object], *, deadline_s: float = 60.0
+    ) -> Job:
+        """Create a job with exactly one POST, on a connection of its own, never repeated at any layer.
+
+        Raise ``Refused`` when nothing was created (400, 401, 403, 404, or credentials that get no token) and
+        ``Ambiguous`` for everything else: the job may exist. The ``code`` of an ``Ambiguous`` is ``NOT_SENT``
+        when there was no connection or no token now, so that not a byte of the call went out.
+        """
+        url = self._jobs_url(project, location)
+        try:
+            answer = await self._transport.call(
+                "POST",
+                url,
+                params={"fields": JOB_FIELDS},
+                json=dict(body),
+                deadline_s=deadline_s,
+                retry=False,
+                fresh_connection=True,
+            )
+            return _job(answer)
+        except (Refused, Throttled, Unavailable) as error:
+            if error.status in _DEFINITE:
+                raise
+            raise _ambiguous(error) from error
+        except Unreachable as error:
+            raise Ambiguous(f"{error}; nothing was sent", code="NOT_SENT") from error
+
+    async def get(self, name: str) -> Job:
+        """Return the job of this full name; raise ``NotFound``, ``BadInput`` for another form of name."""
+        answer = await self._transport.call(
+            "GET", self._job_url(name), params={"fields": JOB_FIELDS}, retry=True
+        )
+        return _job(answer)
+
+    async def list(
+        self,
+        project: str,
+        location: str,
+        *,
+        filter: str = "",  # noqa: A002  (Google's name for it)
+        page_size: int = 100,
+    ) -> AsyncGenerator[Job]:
+        """Yield the jobs that match Google's ``filter``, page by page to the end, in Google's order.
+
+        A job that cannot be read is an ``Unavailable``, not a gap: who looks for a job must not miss it.
+        """
+        url = self._jobs_url(project, location)
+        params = {
+            "pageSize": str(page_size),
+            "readMask": JOB_FIELDS,
+            "fields": f"nextPageToken,batchPredictionJobs({JOB_FIELDS})",
+        }
+        if filter:
+            params["filter"] = filter
+        while True:
+            answer = await self._transport.call("GET", url, params=params, retry=True)
+            page = mapping(answer.json())
+            for value in items(page.get("batchPredictionJobs")):
+                yield _job_in(answer, value)
+            if not text(page, "nextPageToken"):
+                return
+            params = {**params, "pageToken": text(page, "nextPageToken")}
+
+    async def cancel(self, name: str) -> None:
+        """Ask Google to stop the job; it may still end in success. A finished job is ``Refused`` (400)."""
+        await self._transport.call("POST", f"{self._job_url(name)}:cancel", json={}, retry=True)
+
+    async def delete(self, name: str) -> str:
+        """Delete a finished job; return the operation's name. Raise ``NotFound`` when it is gone."""
+        answer = await self._transport.call("DELETE", self._job_url(name), retry=True)
+        return text(mapping(answer.json()), "name")
+
+    def _jobs_url(self, project: str, location: str) -> str:
+        base = base_url(location, self._endpoint)
+        return f"{base}/v1/{parent(project, location)}/batchPredictionJobs"
+
+    def _job_url(self, name: str) -> str:
+        return f"{base_url(location_of(name), self._endpoint)}/v1/{name}"
+
+
+def _job(answer: Answer) -> Job:
+    return _job_in(answer, answer.json())
+
+
+def _job_in(answer: Answer, value: object) -> Job:
+    try:
+        return job_from(value)
+    except Unreadable as error:
+        raise answer.unreadable(str(error)) from error
+
+
+def _ambiguous(error: ApiError) -> Ambiguous:
+    return Ambiguous(
+        f"{error}; the job may have been created: look for it before creating it again",
+        status=error.status,
+        code=error.code,
+        retry_after_s=error.retry_after_s,
+    )
