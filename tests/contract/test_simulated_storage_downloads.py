@@ -151,6 +151,15 @@ async def test_gzip_is_kept_for_those_who_can(http: aiohttp.ClientSession) -> No
         assert (answer.headers["Cache-Control"], await answer.read()) == ("no-transform", packed)
 
 
+async def test_what_is_not_gzip_cannot_be_unpacked(http: aiohttp.ClientSession) -> None:
+    """An object that is only said to be gzip ends in a broken download, not in wrong bytes."""
+    await upload(http, "log", b"plain text", "&contentEncoding=gzip")
+
+    async with http.get(f"{OBJECT}/log?alt=media") as answer:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
+
+
 @pytest.mark.parametrize("name", ["a/b/c", "a%2Fb", "100%", "ü ?#&+", "a//b", "a/../b", "x/compose", "o/o"])
 async def test_a_name_is_only_a_name(http: aiohttp.ClientSession, name: str) -> None:
     """Objects are found under names with every kind of character, escaped as one piece."""

@@ -148,6 +148,7 @@ async def test_compose_is_held_to_generations(http: aiohttp.ClientSession) -> No
             return answer.status
 
     assert await status({"name": "a", "generation": "1"}) == 404
+    assert await status({"name": "a", "generation": "new"}) == 400
     assert await status({"name": "missing"}) == 404
     assert await status({"name": "a", "objectPreconditions": {"ifGenerationMatch": "1"}}) == 412
     assert (

@@ -126,6 +126,26 @@ async def test_a_bad_upload_is_refused_in_the_old_form(
     assert refused["errors"] == [{"message": refused["message"], "domain": "global", "reason": reason}]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--x\r\n\r\n{}\r\n",
+        b"--x\r\n\r\n{}\r\n--x--",
+        b"--x\r\n\r\n{}\r\n--x\r\n\r\ncut off",
+        b"--x\r\n\r\n{}\r\n--x\r\n\r\na\r\n--x\r\n\r\nb\r\n--x--",
+    ],
+)
+async def test_a_multipart_upload_has_two_parts_and_an_end(http: aiohttp.ClientSession, body: bytes) -> None:
+    """One part, three, or a body that ends early: nothing is kept (400)."""
+    headers = {"Content-Type": "multipart/related; boundary=x"}
+    async with http.post(f"{UPLOAD}?uploadType=multipart&name=a", data=body, headers=headers) as answer:
+        assert (answer.status, (await answer.json())["error"]["errors"][0]["reason"]) == (400, "badContent")
+
+    async with http.get(f"{OBJECT}/a") as missing:
+        assert missing.status == 404
+
+
 async def test_a_missing_bucket_is_not_found(http: aiohttp.ClientSession) -> None:
     """An upload to no bucket is refused before its bytes are kept."""
     async with http.post("/upload/storage/v1/b/nowhere/o?uploadType=media&name=a", data=b"x") as answer:

@@ -25,7 +25,10 @@ def with_faults(
 
     async def handler(request: web.Request) -> web.StreamResponse:
         fault = faults.take(method, label_of(request))
-        response = await suffer(request, fault, answer, refusal=refusal)
+        try:
+            response = await suffer(request, fault, answer, refusal=refusal)
+        except ConnectionError:  # the caller went away in the middle of the answer
+            response = hang_up(request)
         status = 0 if hung_up(request) else response.status
         faults.record(method=method, verb=request.method, path=label_of(request), status=status, fault=fault)
         return response

@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 
 from vertexq.errors import Refused
 from vertexq.simulator.objects import About, Json, StoredObject, about_from, check_name
-from vertexq.simulator.storage_conditions import Conditions, conditions_from
+from vertexq.simulator.storage_conditions import Conditions, conditions_from, whole_number
 from vertexq.simulator.storage_objects import ObjectStore
 from vertexq.simulator.storage_staging import CHUNK_BYTES, Staged
 
@@ -56,14 +56,12 @@ def _asked_sources(body: Json) -> list[Json]:
 
 
 def _source(store: ObjectStore, bucket: str, asked: Json) -> StoredObject:
-    generation = asked.get("generation")
-    found = store.get(
-        bucket, str(asked.get("name", "")), generation=int(str(generation)) if generation else None
-    )
+    given = {"generation": str(asked["generation"])} if asked.get("generation") else {}
+    found = store.get(bucket, str(asked.get("name", "")), generation=whole_number(given, "generation"))
     wanted = asked.get("objectPreconditions")
     if isinstance(wanted, Mapping):
-        given = {key: str(value) for key, value in cast("Json", wanted).items() if value is not None}
-        conditions_from(given).check(found)
+        terms = {key: str(value) for key, value in cast("Json", wanted).items() if value is not None}
+        conditions_from(terms).check(found)
     return found
 
 

@@ -130,7 +130,10 @@ def _unpacked(content: BinaryIO) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(_GZIP)
     while data := content.read(CHUNK_BYTES):
         while data:
-            yield unpacker.decompress(data, CHUNK_BYTES)
+            try:
+                yield unpacker.decompress(data, CHUNK_BYTES)
+            except zlib.error as error:
+                raise ConnectionAbortedError("the object is said to be gzip and is not") from error
             data = unpacker.unconsumed_tail
             if unpacker.eof:
                 data, unpacker = unpacker.unused_data, zlib.decompressobj(_GZIP)
@@ -144,20 +147,21 @@ async def _stream(
     await response.prepare(request)
     sent_bytes = 0
     for piece in pieces:
-        if fault and sent_bytes + len(piece) > fault.after_bytes >= sent_bytes:
-            at = fault.after_bytes - sent_bytes
-            if fault.action in {Action.CUT, Action.STALL}:
-                await response.write(piece[:at])
-                await pause(request, fault.delay_s)
-                hang_up(request)
-                return response
-            spoiled = _flipped(piece, at) if fault.action is Action.CORRUPT else piece
-            await response.write(spoiled)
-        else:
+        hit = fault is not None and sent_bytes + len(piece) > fault.after_bytes >= sent_bytes
+        if fault is None or not hit:
             await response.write(piece)
+        elif fault.action in {Action.CUT, Action.STALL}:
+            await response.write(piece[: fault.after_bytes - sent_bytes])
+            await pause(request, fault.delay_s)
+            hang_up(request)
+            return response
+        else:
+            await response.write(_spoilt(piece, fault.after_bytes - sent_bytes, fault))
         sent_bytes += len(piece)
     return response
 
 
-def _flipped(piece: bytes, at: int) -> bytes:
+def _spoilt(piece: bytes, at: int, fault: Fault) -> bytes:
+    if fault.action is not Action.CORRUPT:
+        return piece
     return piece[:at] + bytes([piece[at] ^ 0xFF]) + piece[at + 1 :]

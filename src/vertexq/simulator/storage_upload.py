@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from typing import cast
 
 import orjson
@@ -27,16 +28,14 @@ async def media_upload(store: ObjectStore, request: web.Request, fault: Fault | 
 
 async def multipart_upload(store: ObjectStore, request: web.Request, fault: Fault | None) -> StoredObject:
     """Store the second part of the body; the first is its resource in JSON."""
-    try:
+    with _well_formed():
         reader = MultipartReader(request.headers, request.content)
         said = read_resource(await (await _part(reader)).read())
         body = await _part(reader)
-    except (ValueError, AssertionError, KeyError) as error:
-        raise Refused(f"Bad multipart upload: {error}", status=400, code="badContent") from error
     content_type = body.headers.get("Content-Type")
     if content_type and not said.get("contentType"):
         said = {**said, "contentType": content_type}
-    return await _store(store, request, said, _cut_off(_part_chunks(body), request, fault))
+    return await _store(store, request, said, _cut_off(_last_part(reader, body), request, fault))
 
 
 async def _part(reader: MultipartReader) -> BodyPartReader:
@@ -97,9 +96,21 @@ def body_chunks(request: web.Request, fault: Fault | None) -> AsyncIterator[byte
     return _cut_off(request.content.iter_chunked(CHUNK_BYTES), request, fault)
 
 
-async def _part_chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while chunk := await part.read_chunk(CHUNK_BYTES):
-        yield bytes(chunk)
+async def _last_part(reader: MultipartReader, part: BodyPartReader) -> AsyncIterator[bytes]:
+    """Yield the content; raise unless the closing boundary follows it."""
+    with _well_formed():
+        while chunk := await part.read_chunk(CHUNK_BYTES):
+            yield bytes(chunk)
+        if await reader.next() is not None:
+            raise ValueError("more than two parts")
+
+
+@contextmanager
+def _well_formed() -> Generator[None]:
+    try:
+        yield
+    except (ValueError, AssertionError, KeyError) as error:
+        raise Refused(f"Bad multipart upload: {error}", status=400, code="badContent") from error
 
 
 async def _cut_off(
