@@ -57,6 +57,10 @@ class LocalShelf(Shelf):
             self._put(self._root / folder, name, data)
         return 0
 
+    def publish(self, folder: str, name: str, data: bytes) -> None:
+        """Write the file in the same way."""
+        self.put(folder, name, data)
+
     def read(self, folder: str, name: str, *, generation: int) -> bytes:  # noqa: ARG002
         """Read the file."""
         with self._translated():

@@ -60,7 +60,7 @@ class PartsStore(Store):
                 self._drop_losers(folder, contest)
                 self._each_record(folder, _settled)
         self._remove_strays(folder)
-        self._shelf.put(folder, MANIFEST, manifest(submission_id, self._records(folder)))
+        self._shelf.publish(folder, MANIFEST, manifest(submission_id, self._records(folder)))
 
     def results(self, submission_id: str, *, outcomes: frozenset[Outcome] | None = None) -> Iterator[Result]:
         """Stream the results part by part, each key once also before ``finish``."""

@@ -43,7 +43,11 @@ class Shelf(ABC):
 
     @abstractmethod
     def put(self, folder: str, name: str, data: bytes) -> int:
-        """Write a file; return its generation."""
+        """Write a file that keeps its bytes for ever; return its generation."""
+
+    @abstractmethod
+    def publish(self, folder: str, name: str, data: bytes) -> None:
+        """Write a file over what is there."""
 
     @abstractmethod
     def read(self, folder: str, name: str, *, generation: int) -> bytes:
