@@ -161,7 +161,7 @@ def _known(connection: Connection, source: SourceRange) -> Committed | None:
 def _commit(connection: Connection, chunk: Chunk, *, fence: int, merge_all: bool) -> None:
     source, after = chunk.source, chunk.progress
     with connection.transaction():
-        connection.execute(sql.RANGE_LOCK, (source.id,))
+        connection.execute(sql.BEGIN_RANGE, (source.id,))
         admit(chunk, _known(connection, source), fence=fence)
         again = chunk.rows if merge_all else _insert_new(connection, chunk)
         if again:

@@ -44,7 +44,13 @@ SCHEMA = (
 SCHEMA_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('vertexq store schema', 0))"
 MISSING_TABLES: LiteralString = "SELECT count(*) FROM unnest(%s::text[]) AS t WHERE to_regclass(t) IS NULL"
 
-RANGE_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('vertexq range ' || %s, 0))"
+# A server may be set to lose the last commits in a crash; the ledger believes ours, so they must stay.
+BEGIN_RANGE: LiteralString = """
+    SELECT pg_advisory_xact_lock(hashtextextended('vertexq range ' || %s, 0)),
+        CASE current_setting('synchronous_commit')
+            WHEN 'off' THEN set_config('synchronous_commit', 'on', true)
+        END
+"""
 PROGRESS: LiteralString = "SELECT position, state, fence FROM vertexq_progress WHERE range_id = %s"
 MOVE_PROGRESS: LiteralString = """
     INSERT INTO vertexq_progress (range_id, submission_id, batch_id, position, fence, state)
