@@ -6,11 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vertexq.testing.servers import postgres_server, valkey_server
     from vertexq.testing.store_contract import StoreContract
 
-__all__ = ["StoreContract"]
+__all__ = ["StoreContract", "postgres_server", "valkey_server"]
 
-_WHERE = {"StoreContract": "vertexq.testing.store_contract"}
+_WHERE = {
+    "postgres_server": "vertexq.testing.servers",
+    "valkey_server": "vertexq.testing.servers",
+    "StoreContract": "vertexq.testing.store_contract",
+}
 
 
 def __getattr__(name: str) -> Any:
