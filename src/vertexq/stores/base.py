@@ -121,8 +121,12 @@ class Store(ABC):
         return unstorable(rows)
 
     def __enter__(self) -> Self:
-        """Prepare the store."""
-        self.prepare()
+        """Prepare the store; one that cannot be prepared is closed."""
+        try:
+            self.prepare()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(

@@ -97,9 +97,9 @@ def instant(value: str | datetime | None) -> datetime | None:
         return None
     try:
         read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    except ValueError:
+        return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def decode(raw: str | bytes) -> Any:
