@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,15 +38,18 @@ class Loopback:
 
 
 @asynccontextmanager
-async def listening(answering: Answering) -> AsyncGenerator[Loopback]:
+async def listening(answering: Answering, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Loopback]:
     """Serve until left. ``answering`` gives the raw answer; None closes the connection without one."""
     loopback = Loopback()
+    writers: list[asyncio.StreamWriter] = []
+    serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loopback.connections += 1
         connection = loopback.connections
         try:
-            while (heard := await _read(reader, connection)) is not None:
+            while True:
+                heard = await _read(reader, connection)
                 loopback.heard.append(heard)
                 said = answering(heard)
                 if said is None:
@@ -57,15 +61,22 @@ async def listening(answering: Answering) -> AsyncGenerator[Loopback]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    loopback.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        serving.add(asyncio.create_task(serve(reader, writer)))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    loopback.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield loopback
     finally:
         server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*serving)
 
 
-async def _read(reader: asyncio.StreamReader, connection: int) -> Heard | None:
+async def _read(reader: asyncio.StreamReader, connection: int) -> Heard:
     head = await reader.readuntil(b"\r\n\r\n")
     start, *lines = head.decode().rstrip().split("\r\n")
     method, target, _ = start.split(" ")

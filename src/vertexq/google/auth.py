@@ -70,7 +70,8 @@ class Tokens:
 
     def __repr__(self) -> str:
         """Name the kind of credentials, never the token."""
-        return f"<Tokens {type(self._credentials).__name__}>"
+        kind = type(self._credentials)
+        return f"<Tokens {kind.__module__}.{kind.__name__}>"
 
     async def header(self) -> dict[str, str]:
         """Return ``Authorization`` and, for a quota project, ``x-goog-user-project``.
@@ -120,9 +121,16 @@ async def default_tokens(*, emulator: bool) -> Tokens:
         return Tokens()
     try:
         return Tokens(await asyncio.to_thread(_find))
+    except google.auth.exceptions.DefaultCredentialsError as error:
+        raise _no_credentials(_said(error)) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # a file of quite another form
+        raise _no_credentials("the credentials file is not one of Google's") from error
     except google.auth.exceptions.GoogleAuthError as error:
-        said = clean(str(error.args[0]) if error.args else type(error).__name__).rstrip(".")
-        raise Unreachable(f"no Google credentials: {said}; {_WHAT_TO_DO}") from error
+        raise _no_token(error) from None
+
+
+def _no_credentials(why: str) -> Unreachable:
+    return Unreachable(f"no Google credentials: {why.rstrip('.')}; {_WHAT_TO_DO}")
 
 
 def _find() -> Credentials:
@@ -139,10 +147,13 @@ def _request() -> Callable[..., object]:
 
 
 async def _fetch(credentials: Credentials) -> None:
+    """Fetch a token. The foreign error is not chained: its text may hold the token server's whole answer."""
     try:
         await asyncio.to_thread(_refresh_now, credentials)
     except google.auth.exceptions.GoogleAuthError as error:
-        raise _no_token(error) from None  # its text may hold the token server's whole answer
+        raise _no_token(error) from None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Unreachable("the token server's answer cannot be read; try again later") from None
 
 
 def _refresh_now(credentials: Credentials) -> None:
@@ -150,9 +161,8 @@ def _refresh_now(credentials: Credentials) -> None:
 
 
 def _no_token(error: google.auth.exceptions.GoogleAuthError) -> VertexqError:
-    said = clean(str(error.args[0]) if error.args else type(error).__name__)[:300]
-    retryable: object = getattr(error, "retryable", False)
-    if retryable or isinstance(error, google.auth.exceptions.TransportError) or _no_answer(error):
+    said = _said(error)
+    if not _definite(error, said):
         return Unreachable(f"no access token from Google now: {said}; check the network and try again")
     return Refused(
         f"Google gives no access token for these credentials: {said}; log in again or replace them",
@@ -161,5 +171,17 @@ def _no_token(error: google.auth.exceptions.GoogleAuthError) -> VertexqError:
     )
 
 
-def _no_answer(error: BaseException) -> bool:
-    return isinstance(error.__cause__, google.auth.exceptions.TransportError)
+def _said(error: google.auth.exceptions.GoogleAuthError) -> str:
+    """Return the error's first argument only: the others may be the token server's whole answer."""
+    return clean(str(error.args[0]) if error.args else "")[:300] or type(error).__name__
+
+
+def _definite(error: google.auth.exceptions.GoogleAuthError, said: str) -> bool:
+    """Tell whether a token server refused these credentials, and not some proxy or a server in trouble.
+
+    google-auth keeps the answer it could read as a second argument, or puts its error code first.
+    """
+    if isinstance(error, google.auth.exceptions.DefaultCredentialsError):
+        return True
+    retryable: object = getattr(error, "retryable", False)
+    return not retryable and (bool(error.args[1:]) or said.startswith(("Error code", "Reauthentication")))

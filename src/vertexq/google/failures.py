@@ -45,6 +45,7 @@ FATES: dict[str, Fate] = {
     "SocketTimeoutError": Fate.LOST,
     "ServerFingerprintMismatch": Fate.NOT_SENT,
     "ClientPayloadError": Fate.LOST,
+    "UploadAbortedError": Fate.LOST,
     "InvalidURL": Fate.WRONG,
     "InvalidUrlClientError": Fate.WRONG,
     "RedirectClientError": Fate.LOST,
@@ -91,7 +92,9 @@ def lost(error: BaseException, tried: str, *, replayable: bool) -> VertexqError:
 
 
 def _why(error: BaseException) -> str:
-    """Name the error without its URL: the operating system's words, or the class."""
+    """Name the error without its URL: the operating system's or OpenSSL's words, or the class."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return clean(f"{error.host}:{error.port}: {error.certificate_error}")
     if isinstance(error, aiohttp.ClientConnectorError):
         return clean(f"{error.host}:{error.port}: {error.os_error.strerror or type(error).__name__}")
     if isinstance(error, TimeoutError):
