@@ -30,8 +30,8 @@ _RELAXED = ("fsync=off", "full_page_writes=off")  # synchronous_commit stays: ki
 class Postgres:
     """A PostgreSQL server whose files live below ``home``.
 
-    ``durable=False`` leaves out every flush to disk: for tests. A killed server still loses nothing, a machine
-    that loses its power may. ``start`` may follow ``stop`` or a crash; the port is a new one each time.
+    ``durable=False`` leaves out every flush to disk: for tests. A killed server still loses nothing, a
+    machine that loses its power may. ``start`` may follow ``stop`` or a crash; the port is then another.
     """
 
     def __init__(self, home: Path, *, durable: bool = True) -> None:
@@ -184,7 +184,7 @@ def _package_programs() -> Path:
 
 
 def _copy_package(package: Path, target: Path) -> None:
-    """Copy the package and its libraries, which the programs find by their relative place, readable for all."""
+    """Copy the package and its libraries, which they find by their relative place, for all to read."""
     part = target.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     for folder in (package, package.with_name(f"{PACKAGE}.libs")):

@@ -146,11 +146,15 @@ def await_true(condition: Callable[[], bool], *, timeout_s: float) -> bool:
 
 def await_ready(child: Child, ready: Callable[[], bool], *, what: str, timeout_s: float) -> None:
     """Wait until ``ready``; raise ``Unreachable`` with the end of the log when that does not come."""
-    done = await_true(lambda: not child.running() or ready(), timeout_s=timeout_s)
-    if done and child.running():
-        return
-    said = tail(child.command.log)
+    try:
+        done = await_true(lambda: not child.running() or ready(), timeout_s=timeout_s)
+        if done and child.running():
+            return
+    except BaseException:
+        child.stop()
+        raise
     child.stop()
+    said = tail(child.command.log)
     raise Unreachable(
         f"{what} did not start within {timeout_s:g} s; its log {child.command.log} ends: {said}"
     )

