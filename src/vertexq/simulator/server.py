@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -18,6 +20,7 @@ from vertexq.simulator.faults import Faults
 from vertexq.simulator.storage import StorageSurface
 
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024  # of bodies that are read whole; objects are streamed past it
+_SETTLE_S = 0.01  # in which asyncio does what it has put off: connections made, connections closed
 _GRACE_S = 0.3  # how long a stop waits for requests that are being answered
 
 
@@ -60,6 +63,7 @@ class Simulator:
         self._buckets = tuple(buckets)
         self._required_token = required_token
         self._running = contextlib.AsyncExitStack()
+        self._connections: WeakSet[asyncio.WriteTransport] = WeakSet()
         self._url = ""
         self.home = data_dir or Path()
 
@@ -75,7 +79,7 @@ class Simulator:
             stack.callback(listening.close)
             self._url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             self.home = self._data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
+            app = web.Application(client_max_size=_BODY_LIMIT_BYTES, middlewares=[self._remember])
             app.router.add_routes(admin_routes(self.faults))
             surfaces = self._surfaces()
             for surface in surfaces:
@@ -91,12 +95,25 @@ class Simulator:
             for surface in surfaces:
                 stack.push_async_callback(surface.stop)
                 await surface.start()
-            await web.SockSite(runner, listening).start()
+            site = web.SockSite(runner, listening)
+            await site.start()
+            stack.push_async_callback(_close_door, site, listening)
             self._running = stack.pop_all()
 
     async def stop(self) -> None:
         """Stop listening, end what is being answered, close every file. Safe to repeat."""
         await self._running.aclose()
+        for connection in self._connections:
+            connection.abort()  # with a caller who stopped reading, a close would wait for ever
+        await asyncio.sleep(_SETTLE_S)
+
+    @web.middleware
+    async def _remember(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if request.transport is not None:
+            self._connections.add(request.transport)
+        return await handler(request)
 
     def _surfaces(self) -> list[Surface]:
         storage = StorageSurface(
@@ -117,6 +134,13 @@ class Simulator:
     ) -> None:
         """Stop."""
         await self.stop()
+
+
+async def _close_door(site: web.SockSite, listening: socket.socket) -> None:
+    """Stop listening, but not while a caller is in the door: up to Python 3.11 its socket would leak."""
+    asyncio.get_running_loop().remove_reader(listening)
+    await asyncio.sleep(_SETTLE_S)
+    await site.stop()
 
 
 def _listen(port: int) -> socket.socket:
