@@ -40,8 +40,8 @@ class Intake:
         self.name = name
         self.rows = 0
         self.key_field = key_field
-        self._faults: list[str] = []
-        self._fault_count = 0
+        self.fault_count = 0
+        self.faults: list[str] = []  # the first of them, with their lines
         self._lines = 0
 
     def block(self, item: Block | Oversized) -> list[Prepared]:
@@ -66,7 +66,7 @@ class Intake:
 
     def close(self) -> None:
         """Raise ``BadSource`` when a row had a fault or there was no row at all."""
-        if self._fault_count:
+        if self.fault_count:
             raise BadSource(self._report())
         if not self.rows:
             raise BadSource(f"{self.name} holds no rows; nothing was sent. Pass at least one request.")
@@ -111,19 +111,19 @@ class Intake:
 
     def _fault(self, text: str) -> None:
         """Note a fault of the line at hand."""
-        self._fault_count += 1
-        if len(self._faults) < SHOWN_FAULTS:
-            self._faults.append(f"  line {self._lines}: {text}")
+        self.fault_count += 1
+        if len(self.faults) < SHOWN_FAULTS:
+            self.faults.append(f"line {self._lines}: {text}")
 
     def duplicate(self, line: int, earlier: int) -> None:
         """Note that the row of ``line`` has the key of an ``earlier`` one."""
-        self._fault_count += 1
-        if len(self._faults) < SHOWN_FAULTS:
-            self._faults.append(f"  line {line}: the same key as line {earlier}; every row needs its own")
+        self.fault_count += 1
+        if len(self.faults) < SHOWN_FAULTS:
+            self.faults.append(f"line {line}: the same key as line {earlier}; every row needs its own")
 
     def _report(self) -> str:
-        more = self._fault_count - len(self._faults)
-        tail = [f"  and {more:,} more"] if more else []
-        faulty = f"{self._fault_count:,} of {self._lines:,} rows cannot be enqueued"
+        more = self.fault_count - len(self.faults)
+        tail = [f"and {more:,} more"] if more else []
+        faulty = f"{self.fault_count:,} of {self._lines:,} rows cannot be enqueued"
         head = f"{self.name}: {faulty}; nothing was sent."
-        return "\n".join([head, *self._faults, *tail])
+        return "\n  ".join([head, *self.faults, *tail])

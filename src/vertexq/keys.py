@@ -49,5 +49,6 @@ def _without_nulls(value: Any) -> Any:
         fields = cast("dict[str, Any]", value)
         return {name: _without_nulls(item) for name, item in fields.items() if item is not None}
     if isinstance(value, list):
-        return [_without_nulls(item) for item in cast("list[Any]", value) if item is not None]
+        items = cast("list[Any]", value)  # type: ignore[redundant-cast]
+        return [_without_nulls(item) for item in items if item is not None]
     return value

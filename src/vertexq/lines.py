@@ -13,7 +13,7 @@ HEAD_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Consecutive whole lines without their newline; ``offset`` is where the first one starts, in bytes.
+    """Consecutive whole lines without their newlines; ``offset`` is where the first starts, in bytes.
 
     Blank lines are kept as empty lines, so that ``offset`` plus ``len(line) + 1`` is the next line's offset.
     """
@@ -24,7 +24,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Oversized:
-    """A line longer than the limit; only its first kilobyte was kept. ``size_bytes`` is without the newline."""
+    """A line over the limit; only its first kilobyte was kept. ``size_bytes`` leaves out the newline."""
 
     offset: int
     size_bytes: int

@@ -193,7 +193,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A submission as the ledger has it. ``progress_rows`` counts rows Google reports as finished."""
+    """A submission as the ledger has it."""
 
     id: str
     state: SubmissionState
@@ -208,7 +208,6 @@ class Submission:
     location: str
     labels: Mapping[str, str]
     rows: int | None
-    progress_rows: int
     counts: Counts
     quarantined_lines: int
     usage: Usage

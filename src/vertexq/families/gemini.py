@@ -216,7 +216,7 @@ def parse_status(status: object) -> tuple[int | None, str]:
 def request(row: str | Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the ``GenerateContentRequest`` of a producer's row.
 
-    A row is a prompt, ``{"prompt": text}``, ``{"request": {…}}``, or the request itself, ``{"contents": […]}``.
+    A row is a prompt, ``{"prompt": text}``, ``{"request": {…}}``, or the request itself (``contents``).
     """
     if isinstance(row, str):
         return _prompt(row)

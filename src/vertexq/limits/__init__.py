@@ -1,0 +1,1 @@
+"""Limits shared by all workers: Lua in Redis, server time."""

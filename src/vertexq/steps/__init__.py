@@ -1,0 +1,12 @@
+"""The steps: the story of the system, one file a step."""
+
+from vertexq.steps.cancel import cancel
+from vertexq.steps.create import create
+from vertexq.steps.enqueue import enqueue
+from vertexq.steps.ingest import ingest
+from vertexq.steps.poll import poll
+from vertexq.steps.settle import settle
+from vertexq.steps.stage import stage
+from vertexq.steps.sweep import sweep
+
+__all__ = ["cancel", "create", "enqueue", "ingest", "poll", "settle", "stage", "sweep"]

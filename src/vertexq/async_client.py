@@ -1,0 +1,142 @@
+"""The client for asyncio programs: the same verbs, with waiting left to the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self, TypeVar
+
+from vertexq.client import Client, OnProgress, Source
+from vertexq.errors import NotDone
+from vertexq.model import Outcome, Result, Submission
+from vertexq.status import Status
+
+T = TypeVar("T")
+
+ROWS_AT_ONCE = 1_000
+"""How many rows or results cross between the event loop and the client's thread at a time."""
+
+
+class AsyncClient:
+    """Enqueues submissions and reads their results without blocking the event loop.
+
+    Takes the arguments of ``Client``; the work is done by one ``Client`` in a thread of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger_url: str | None = None,
+        broker_url: str | None = None,
+        stores: Mapping[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._client = Client(ledger_url=ledger_url, broker_url=broker_url, stores=stores, environ=environ)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vertexq-client")
+
+    async def submit(
+        self,
+        source: Source | AsyncIterable[object],
+        *,
+        model: str,
+        store: str,
+        id: str | None = None,  # noqa: A002
+        key: str = "key",
+        labels: Mapping[str, str] | None = None,
+        project: str = "",
+        location: str = "",
+    ) -> Submission:
+        """Enqueue rows, which may come from an async iterable; see ``Client.submit``."""
+        rows = _pulled(source, asyncio.get_running_loop()) if isinstance(source, AsyncIterable) else source
+        return await self._call(
+            lambda: self._client.submit(
+                rows, model=model, store=store, id=id, key=key, labels=labels,
+                project=project, location=location,
+            )
+        )  # fmt: skip
+
+    async def get(self, id: str) -> Status:  # noqa: A002
+        """Return how a submission stands; raise ``UnknownSubmission``."""
+        return await self._call(lambda: self._client.get(id))
+
+    async def wait(
+        self,
+        id: str,  # noqa: A002
+        *,
+        timeout_s: float | None = None,
+        on_progress: OnProgress | None = None,
+        interval_s: float = 0.5,
+    ) -> Status:
+        """Return when the submission has ended or is parked; see ``Client.wait``."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._watch(id, on_progress, interval_s)
+        except TimeoutError:
+            raise NotDone(
+                f"submission {id} had not ended after {timeout_s:g} s; it goes on, wait again"
+            ) from None
+
+    async def _watch(self, submission_id: str, on_progress: OnProgress | None, interval_s: float) -> Status:
+        while True:
+            status = await self.get(submission_id)
+            if on_progress is not None:
+                on_progress(status)
+            if status.resting:
+                return status
+            await asyncio.sleep(interval_s)
+
+    async def results(
+        self,
+        id: str,  # noqa: A002
+        *,
+        outcomes: Collection[Outcome] | None = None,
+    ) -> AsyncIterator[Result]:
+        """Stream the results of a submission, also while it runs; rows come in no order."""
+        rows = self._client.results(id, outcomes=outcomes)
+        while batch := await self._call(lambda: _take(rows)):
+            for row in batch:
+                yield row
+
+    async def cancel(self, id: str) -> Status:  # noqa: A002
+        """Ask to stop a submission; finished rows are kept and paid for."""
+        return await self._call(lambda: self._client.cancel(id))
+
+    async def close(self) -> None:
+        """Close the connections and the thread."""
+        await self._call(self._client.close)
+        self._thread.shutdown()
+
+    async def __aenter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the client."""
+        await self.close()
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _take(rows: Iterator[Result]) -> list[Result]:
+    return [row for _, row in zip(range(ROWS_AT_ONCE), rows, strict=False)]
+
+
+def _pulled(source: AsyncIterable[object], loop: asyncio.AbstractEventLoop) -> Iterator[object]:
+    """Turn an async iterable of ``loop`` into an iterator for the client's thread, some rows at a time."""
+    rows = aiter(source)
+
+    async def some() -> list[object]:
+        found: list[object] = []
+        async for row in rows:
+            found.append(row)
+            if len(found) == ROWS_AT_ONCE:
+                break
+        return found
+
+    while batch := asyncio.run_coroutine_threadsafe(some(), loop).result():
+        yield from batch

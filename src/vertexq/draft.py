@@ -1,0 +1,97 @@
+"""A submission being written: rows are checked, fingerprinted and spooled before anything is enqueued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from io import BufferedIOBase
+from pathlib import Path
+from struct import Struct
+from tempfile import SpooledTemporaryFile
+
+import orjson
+
+from vertexq.errors import BadSource
+from vertexq.families.base import Family
+from vertexq.intake import Intake, Prepared
+from vertexq.lines import LineSplitter
+from vertexq.spool import pack
+from vertexq.uniqueness import KeyLog
+
+_LENGTH = Struct(">I")
+_IN_MEMORY_BYTES = 4 * 1024 * 1024
+_READ_BYTES = 1024 * 1024
+
+
+class Draft:
+    """Collects rows in flat memory; ``close`` raises ``BadSource`` when one of them cannot be sent.
+
+    ``identity`` is everything besides the rows that decides what is sent: two drafts with the same identity
+    and the same rows have the same fingerprint.
+    """
+
+    def __init__(self, family: Family, *, name: str, key_field: str, identity: Mapping[str, object]) -> None:
+        self.intake = Intake(family, name=name, key_field=key_field)
+        self._keys = KeyLog()
+        self._digest = blake2b(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS), digest_size=16)
+        self._file = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  (closed by discard)
+
+    def add_rows(self, rows: Iterable[object]) -> None:
+        """Take rows as values."""
+        self._store(row for value in rows if (row := self.intake.row(value)) is not None)
+
+    def add_file(self, path: Path, *, line_limit_bytes: int) -> None:
+        """Take the lines of a JSON Lines file; raise ``BadSource`` when it cannot be read."""
+        self._store(rows_of_file(path, self.intake, line_limit_bytes=line_limit_bytes))
+
+    def add_stream(self, stream: BufferedIOBase, *, line_limit_bytes: int) -> None:
+        """Take the lines of an open JSON Lines stream, to its end."""
+        self._store(rows_of_stream(stream, self.intake, line_limit_bytes=line_limit_bytes))
+
+    def close(self) -> str:
+        """Return the fingerprint, once every row is known to be good."""
+        for line, earlier in self._keys.duplicates():
+            self.intake.duplicate(line, earlier)
+        self.intake.close()
+        return self._digest.hexdigest()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the spool's chunks, one at a time."""
+        self._file.seek(0)
+        while head := self._file.read(_LENGTH.size):
+            yield self._file.read(_LENGTH.unpack(head)[0])
+
+    def discard(self) -> None:
+        """Drop the temporary files. Safe to repeat."""
+        self._keys.close()
+        self._file.close()
+
+    def _store(self, rows: Iterator[Prepared]) -> None:
+        for chunk in pack(self._noted(rows)):
+            self._file.write(_LENGTH.pack(len(chunk)) + chunk)
+
+    def _noted(self, rows: Iterator[Prepared]) -> Iterator[Prepared]:
+        for row in rows:
+            self._keys.add(row.key, row.line)
+            self._digest.update(b"%d %s\0" % (len(row.key), row.key.encode()))
+            self._digest.update(row.request)
+            yield row
+
+
+def rows_of_file(path: Path, intake: Intake, *, line_limit_bytes: int) -> Iterator[Prepared]:
+    """Yield the good rows of a file; raise ``BadSource`` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            yield from rows_of_stream(file, intake, line_limit_bytes=line_limit_bytes)
+    except OSError as error:
+        raise BadSource(f"{path} cannot be read: {error.strerror}; nothing was sent") from error
+
+
+def rows_of_stream(stream: BufferedIOBase, intake: Intake, *, line_limit_bytes: int) -> Iterator[Prepared]:
+    """Yield the good rows of an open stream of JSON Lines; ``intake`` keeps the faults of the others."""
+    splitter = LineSplitter(limit_bytes=line_limit_bytes)
+    for chunk in iter(lambda: stream.read(_READ_BYTES), b""):
+        for item in splitter.feed(chunk):
+            yield from intake.block(item)
+    for item in splitter.close():
+        yield from intake.block(item)

@@ -1,0 +1,220 @@
+"""Batches: enter them, move them, count the slots they hold, and pin the output they wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from datetime import datetime, timedelta
+from typing import Any, Unpack
+
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from vertexq.errors import LeaseLost
+from vertexq.ledger.base import LedgerPart, change, check_move, fetch, write_audit
+from vertexq.ledger.convert import to_batch, to_submission
+from vertexq.ledger.schema import batches, ranges, spool
+from vertexq.ledger.times import database_now
+from vertexq.ledger.values import BatchFields, Claim, NewBatch, OutputRange, Record
+from vertexq.model import Batch, Counts, JobStats, Submission, Usage
+from vertexq.states import BATCH_ACTIVE, BATCH_TERMINAL, BatchState, SubmissionState
+
+_LISTED = [column for column in batches.c if column.name != "found"]
+_SETTLE_LOOK_S = 60.0
+"""How often a running submission is looked at in case the hint that would settle it was lost."""
+
+
+class Batches(LedgerPart):
+    """The part of the ledger that knows batches."""
+
+    def add_batches(self, submission: Submission, new: Sequence[NewBatch], *, claim: Claim) -> Submission:
+        """Enter a submission's batches as ready, set it running and drop its spool: all or nothing."""
+        check_move(submission.state, SubmissionState.RUNNING)
+        with self._writing() as connection:
+            now = database_now(connection)
+            for batch in new:
+                connection.execute(insert(batches).values(**_new_row(submission.id, batch, now)))
+                row = fetch(connection, Record.BATCH, batch.id)
+                write_audit(connection, Record.BATCH, row, came_from="", now=now, actor=claim.owner)
+            connection.execute(delete(spool).where(spool.c.submission_id == submission.id))
+            values = {
+                "state": SubmissionState.RUNNING.value,
+                "rows": sum(batch.rows for batch in new),
+                "attempts": 0,
+                "reason": "",
+                "next_action_at": now + timedelta(seconds=_SETTLE_LOOK_S),
+                "hint_sent_at": None,
+            }
+            row = change(
+                connection, Record.SUBMISSION, submission.id,
+                version=submission.version, now=now, values=values, claim=claim,
+            )  # fmt: skip
+            write_audit(
+                connection,
+                Record.SUBMISSION,
+                row,
+                came_from=submission.state.value,
+                now=now,
+                actor=claim.owner,
+            )
+            return to_submission(row)
+
+    def batches(self, submission_id: str) -> list[Batch]:
+        """Return a submission's batches by ordinal, without ``found``."""
+        query = select(*_LISTED).where(batches.c.submission_id == submission_id).order_by(batches.c.ordinal)
+        with self._reading() as connection:
+            return [to_batch(row) for row in connection.execute(query).mappings()]
+
+    def batch(self, batch_id: str) -> Batch:
+        """Return a batch with ``found``; raise ``UnknownSubmission`` when there is none."""
+        with self._reading() as connection:
+            return to_batch(fetch(connection, Record.BATCH, batch_id))
+
+    def move_batch(
+        self, batch: Batch, to: BatchState, *, claim: Claim | None = None, **values: Unpack[BatchFields]
+    ) -> Batch:
+        """Move a batch; without ``next_action_at`` nothing more is due for it."""
+        check_move(batch.state, to)
+        with self._writing() as connection:
+            return _move(connection, batch, to, claim, values, database_now(connection))
+
+    def update_batch(
+        self, batch: Batch, *, claim: Claim | None = None, **values: Unpack[BatchFields]
+    ) -> Batch:
+        """Change fields of a batch without moving it."""
+        with self._writing() as connection:
+            row = change(
+                connection, Record.BATCH, batch.id, version=batch.version, now=database_now(connection),
+                values={**values, "hint_sent_at": None}, claim=claim,
+            )  # fmt: skip
+            return to_batch(row)
+
+    def start_sending(self, batch: Batch, *, claim: Claim, output_prefix: str, slots: int) -> Batch | None:
+        """Commit the intent to make the paid call; None when ``slots`` jobs of this model run already.
+
+        Counting and moving are one transaction under a lock on the slots, so that racing workers never
+        exceed them.
+        """
+        with self._writing() as connection:
+            _lock_slots(connection, batch)
+            if _slots_taken(connection, batch) >= slots:
+                return None
+            now = database_now(connection)
+            values = BatchFields(
+                attempt=batch.attempt + 1,
+                output_prefix=output_prefix,
+                sent_at=now,
+                looks=0,
+                next_action_at=now,
+            )
+            return _move(connection, batch, BatchState.SENDING, claim, values, now)
+
+    def settle_ready(self, submission_id: str) -> bool:
+        """Tell whether every batch of a submission has come to its end."""
+        ended = [state.value for state in BATCH_TERMINAL]
+        query = select(func.count()).where(
+            batches.c.submission_id == submission_id, batches.c.state.not_in(ended)
+        )
+        with self._reading() as connection:
+            return connection.execute(query).scalar_one() == 0
+
+    def pin_ranges(self, batch: Batch, found: Sequence[OutputRange], *, claim: Claim) -> list[OutputRange]:
+        """Write down what is to be ingested; ranges that are pinned already stay as they are."""
+        with self._writing() as connection:
+            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+            _check_claim(connection, claim)
+            for one in found:
+                statement = dialect.insert(ranges).values(**asdict(one))
+                connection.execute(statement.on_conflict_do_nothing())
+        return self.ranges(batch.id)
+
+    def ranges(self, batch_id: str) -> list[OutputRange]:
+        """Return a batch's pinned ranges in reading order."""
+        query = select(ranges).where(ranges.c.batch_id == batch_id)
+        query = query.order_by(ranges.c.object_name, ranges.c.generation, ranges.c.start)
+        with self._reading() as connection:
+            return [_to_range(row) for row in connection.execute(query).mappings()]
+
+    def finish_range(
+        self, batch: Batch, done: OutputRange, *, claim: Claim, **values: Unpack[BatchFields]
+    ) -> Batch:
+        """Mark a range as ingested and bring the batch's account up to date, in one transaction."""
+        with self._writing() as connection:
+            connection.execute(
+                update(ranges)
+                .where(
+                    ranges.c.batch_id == done.batch_id,
+                    ranges.c.object_name == done.object_name,
+                    ranges.c.generation == done.generation,
+                    ranges.c.start == done.start,
+                )
+                .values(done=True)
+            )
+            row = change(
+                connection, Record.BATCH, batch.id,
+                version=batch.version, now=database_now(connection), values=values, claim=claim,
+            )  # fmt: skip
+            return to_batch(row)
+
+
+def _move(
+    connection: Connection,
+    batch: Batch,
+    to: BatchState,
+    claim: Claim | None,
+    values: BatchFields,
+    now: datetime,
+) -> Batch:
+    changed: dict[str, Any] = {"next_action_at": None, **values, "state": to.value, "hint_sent_at": None}
+    row = change(
+        connection, Record.BATCH, batch.id, version=batch.version, now=now, values=changed, claim=claim
+    )
+    actor = claim.owner if claim else "poll"
+    write_audit(connection, Record.BATCH, row, came_from=batch.state.value, now=now, actor=actor)
+    return to_batch(row)
+
+
+def _check_claim(connection: Connection, claim: Claim) -> None:
+    row = fetch(connection, claim.record, claim.id)
+    if row["fence"] != claim.fence:
+        raise LeaseLost(f"{claim.record} {claim.id}: another worker has taken over (token {row['fence']})")
+
+
+def _lock_slots(connection: Connection, batch: Batch) -> None:
+    """Let one worker at a time count; SQLite has one writer anyway."""
+    if connection.dialect.name != "sqlite":
+        group = f"{batch.project}/{batch.location}/{batch.model}"
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:group, 0))"), {"group": group}
+        )
+
+
+def _slots_taken(connection: Connection, batch: Batch) -> int:
+    active = [state.value for state in BATCH_ACTIVE]
+    query = select(func.count()).where(
+        batches.c.project == batch.project,
+        batches.c.location == batch.location,
+        batches.c.state.in_(active),
+        batches.c.model == batch.model,
+    )
+    return connection.execute(query).scalar_one()
+
+
+def _to_range(row: RowMapping) -> OutputRange:
+    return OutputRange(**{field.name: row[field.name] for field in fields(OutputRange)})
+
+
+def _new_row(submission_id: str, new: NewBatch, now: datetime) -> dict[str, Any]:
+    given = {field.name: getattr(new, field.name) for field in fields(NewBatch)}
+    return given | {
+        "submission_id": submission_id,
+        "labels": dict(new.labels),
+        "state": BatchState.READY.value,
+        "version": 1,
+        "stats": asdict(JobStats()),
+        "counts": asdict(Counts()),
+        "usage": asdict(Usage()),
+        "created_at": now,
+        "updated_at": now,
+        "next_action_at": now,
+    }

@@ -1,0 +1,82 @@
+"""Rows of the ledger's tables into the model's values, and back. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from vertexq.model import (
+    Batch,
+    Counts,
+    JobError,
+    JobStats,
+    NewSubmission,
+    SourceKind,
+    Submission,
+    Usage,
+)
+from vertexq.states import BatchState, SubmissionState
+
+_SUBMISSION = [field.name for field in fields(Submission)]
+_BATCH = [field.name for field in fields(Batch)]
+
+
+def to_submission(row: RowMapping) -> Submission:
+    """Read a submission."""
+    values = {name: row[name] for name in _SUBMISSION}
+    values |= {
+        "state": SubmissionState(row["state"]),
+        "source_kind": SourceKind(row["source_kind"]),
+        "counts": Counts(**row["counts"]),
+        "usage": Usage(**row["usage"]),
+        "cancel_requested": bool(row["cancel_requested"]),
+    }
+    return Submission(**values)
+
+
+def to_batch(row: RowMapping) -> Batch:
+    """Read a batch; ``found`` is empty when the query left it out."""
+    values = {name: row[name] for name in _BATCH if name != "found"}
+    values |= {
+        "state": BatchState(row["state"]),
+        "counts": Counts(**row["counts"]),
+        "usage": Usage(**row["usage"]),
+        "stats": JobStats(**row["stats"]),
+        "job_error": JobError(**row["job_error"]) if row["job_error"] else None,
+        "found": bytes(row["found"]) if "found" in row else b"",
+    }
+    return Batch(**values)
+
+
+def columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn values of the model into what the tables hold: value classes become JSON objects."""
+    return {
+        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in values.items()
+    }
+
+
+def new_submission_row(new: NewSubmission, now: datetime) -> dict[str, Any]:
+    """Return the row of a submission that has just been enqueued."""
+    given = {field.name: getattr(new, field.name) for field in fields(NewSubmission)}
+    return given | {
+        "labels": dict(new.labels),
+        "source_kind": new.source_kind.value,
+        "state": SubmissionState.QUEUED.value,
+        "version": 1,
+        "counts": asdict(Counts()),
+        "usage": asdict(Usage()),
+        "cost_pusd": 0,
+        "quarantined_lines": 0,
+        "reason": "",
+        "cancel_requested": False,
+        "created_at": now,
+        "updated_at": now,
+        "next_action_at": now,
+        "fence": 0,
+        "attempts": 0,
+    }

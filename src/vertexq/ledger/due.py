@@ -1,0 +1,141 @@
+"""What is due: the sweeper's and the poller's questions, the audit trail, and heartbeats."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from vertexq.ledger.base import TABLE_OF, LedgerPart
+from vertexq.ledger.convert import to_batch
+from vertexq.ledger.schema import audit, batches, beats
+from vertexq.ledger.times import database_now
+from vertexq.ledger.values import AuditLine, Due, Record
+from vertexq.model import Batch
+from vertexq.states import BatchState
+
+_LISTED = [column for column in batches.c if column.name != "found"]
+
+
+class DueWork(LedgerPart):
+    """The part of the ledger that knows what is next."""
+
+    def due(self, *, limit: int, resend_after_s: float) -> list[Due]:
+        """Return records that wait for a hint, and note that one is being sent now.
+
+        A record is due when its time has come, nobody holds its lease, and no hint was sent within
+        ``resend_after_s`` seconds. Sweepers at the same time get different records.
+        """
+        with self._writing() as connection:
+            now = database_now(connection)
+            before = now - timedelta(seconds=resend_after_s)
+            found: list[Due] = []
+            for record in Record:
+                found += _take_due(connection, record, now, before, limit - len(found))
+            return found
+
+    def hinted(self, record: Record, record_id: str) -> None:
+        """Note that a hint for a record was just sent, so that the sweeper does not send it as well."""
+        table = TABLE_OF[record]
+        with self._writing() as connection:
+            now = database_now(connection)
+            connection.execute(update(table).where(table.c.id == record_id).values(hint_sent_at=now))
+
+    def hasten(self, record: Record, record_id: str) -> None:
+        """Make a record due now."""
+        table = TABLE_OF[record]
+        with self._writing() as connection:
+            now = database_now(connection)
+            connection.execute(
+                update(table).where(table.c.id == record_id).values(next_action_at=now, hint_sent_at=None)
+            )
+
+    def poll_due(self, project: str, location: str, *, limit: int) -> list[Batch]:
+        """Return bound batches whose job is to be looked at now, without ``found``."""
+        with self._reading() as connection:
+            query = (
+                select(*_LISTED)
+                .where(
+                    batches.c.project == project,
+                    batches.c.location == location,
+                    batches.c.state == BatchState.BOUND.value,
+                    batches.c.next_action_at <= database_now(connection),
+                )
+                .order_by(batches.c.next_action_at)
+                .limit(limit)
+            )
+            return [to_batch(row) for row in connection.execute(query).mappings()]
+
+    def ready_batches(self, project: str, location: str, *, limit: int) -> list[str]:
+        """Return ids of batches that wait to be sent, the oldest first."""
+        query = (
+            select(batches.c.id)
+            .where(
+                batches.c.project == project,
+                batches.c.location == location,
+                batches.c.state == BatchState.READY.value,
+            )
+            .order_by(batches.c.created_at, batches.c.ordinal)
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def audit(self, record: Record, record_id: str) -> list[AuditLine]:
+        """Return every move of a record, the oldest first."""
+        names = ("at", "from_state", "to_state", "version", "actor", "reason")
+        query = (
+            select(*(audit.c[name] for name in names))
+            .where(audit.c.record == record.value, audit.c.record_id == record_id)
+            .order_by(audit.c.id)
+        )
+        with self._reading() as connection:
+            return [AuditLine(**row) for row in connection.execute(query).mappings()]
+
+    def beat(self, name: str) -> None:
+        """Note that something that must happen regularly has happened now."""
+        with self._writing() as connection:
+            now = database_now(connection)
+            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+            statement = dialect.insert(beats).values(name=name, at=now)
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=[beats.c.name], set_={"at": now})
+            )
+
+    def last_beats(self) -> dict[str, datetime]:
+        """Return when each regular thing last happened."""
+        with self._reading() as connection:
+            return {row.name: row.at for row in connection.execute(select(beats))}
+
+
+def _take_due(
+    connection: Connection, record: Record, now: datetime, before: datetime, limit: int
+) -> list[Due]:
+    table = TABLE_OF[record]
+    chosen = (
+        select(table.c.id)
+        .where(_is_due(table, now, before))
+        .order_by(table.c.next_action_at)
+        .limit(max(limit, 0))
+        .with_for_update(skip_locked=True)
+    )
+    places = [table.c.project, table.c.location]
+    taken = connection.execute(
+        update(table)
+        .where(table.c.id.in_(chosen))
+        .values(hint_sent_at=now)
+        .returning(table.c.id, table.c.state, *places)
+    )
+    return [
+        Due(record=record, id=row.id, state=row.state, project=row.project, location=row.location)
+        for row in taken
+    ]
+
+
+def _is_due(table: Table, now: datetime, before: datetime) -> ColumnElement[bool]:
+    return and_(
+        table.c.next_action_at <= now,
+        or_(table.c.lease_until.is_(None), table.c.lease_until < now),
+        or_(table.c.hint_sent_at.is_(None), table.c.hint_sent_at < before),
+    )

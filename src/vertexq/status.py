@@ -1,0 +1,146 @@
+"""How a submission stands, for people and scripts: rows, jobs, money, pace. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from vertexq.model import PUSD_PER_USD, Batch, Counts, Outcome, Submission, Usage
+from vertexq.states import SUBMISSION_RESTING, SUBMISSION_TERMINAL, BatchState, SubmissionState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """One look at a submission.
+
+    ``answered_rows`` is what Google's own counters say while jobs run, ``landed_rows`` what is in the store.
+    """
+
+    id: str
+    state: SubmissionState
+    model: str
+    store: str
+    reason: str
+    sent_rows: int
+    answered_rows: int
+    landed_rows: int
+    counts: Counts
+    quarantined_lines: int
+    usage: Usage
+    cost_usd: float
+    batches: int
+    batches_by_state: dict[str, int]
+    job_states: dict[str, int]
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def resting(self) -> bool:
+        """Tell whether nothing more will happen by itself."""
+        return self.state in SUBMISSION_RESTING
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether the submission has come to its end."""
+        return self.state in SUBMISSION_TERMINAL
+
+    @property
+    def all_answered(self) -> bool:
+        """Tell whether it is done and no row failed, went missing or was set aside."""
+        bad = self.counts.failed + self.counts.missing + self.counts.quarantined
+        return self.state is SubmissionState.DONE and bad == 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that ``vertexq status --json`` prints; scripts rely on its names."""
+        return {
+            "id": self.id,
+            "state": self.state.value,
+            "model": self.model,
+            "store": self.store,
+            "rows": {
+                "sent": self.sent_rows,
+                "answered": self.answered_rows,
+                **{outcome.value: getattr(self.counts, outcome.value) for outcome in Outcome},
+            },
+            "quarantined_lines": self.quarantined_lines,
+            "batches": self.batches,
+            "batch_states": self.batches_by_state,
+            "job_states": self.job_states,
+            "tokens": {
+                "prompt": self.usage.prompt_tokens,
+                "output": self.usage.output_tokens,
+                "thoughts": self.usage.thoughts_tokens,
+                "cached": self.usage.cached_tokens,
+                "total": self.usage.total_tokens,
+            },
+            "cost_usd": self.cost_usd,
+            "reason": self.reason,
+            "created_at": self.created_at.isoformat(),
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+        }
+
+
+def status_of(submission: Submission, batches: Sequence[Batch]) -> Status:
+    """Put the ledger's records of one submission together."""
+    settled = submission.state in SUBMISSION_TERMINAL
+    counts, usage, cost_pusd = submission.counts, submission.usage, submission.cost_pusd
+    if not settled:
+        counts = sum((batch.counts for batch in batches), Counts())
+        usage = sum((batch.usage for batch in batches), Usage())
+        cost_pusd = sum(batch.cost_pusd for batch in batches)
+    landed = counts.total
+    answered = sum(_answered(batch) for batch in batches)
+    return Status(
+        id=submission.id,
+        state=submission.state,
+        model=submission.model,
+        store=submission.store,
+        reason=submission.reason,
+        sent_rows=submission.rows or 0,
+        answered_rows=max(answered, landed),
+        landed_rows=landed,
+        counts=counts,
+        quarantined_lines=submission.quarantined_lines,
+        usage=usage,
+        cost_usd=cost_pusd / PUSD_PER_USD,
+        batches=len(batches),
+        batches_by_state=_tally([batch.state.value for batch in batches]),
+        job_states=_tally([batch.job_state for batch in batches if batch.job_state]),
+        created_at=submission.created_at,
+        finished_at=submission.finished_at,
+    )
+
+
+def _answered(batch: Batch) -> int:
+    if batch.state in (BatchState.INGESTED, BatchState.WITHDRAWN):
+        return batch.counts.total
+    return (batch.stats.successful or 0) + (batch.stats.failed or 0)
+
+
+def _tally(words: Sequence[str]) -> dict[str, int]:
+    return {word: words.count(word) for word in sorted(set(words))}
+
+
+class Pace:
+    """Rows a second and time to go, from looks at a growing number. Times are monotonic seconds."""
+
+    WINDOW = 20
+
+    def __init__(self) -> None:
+        self._looks: list[tuple[float, int]] = []
+
+    def look(self, at_s: float, rows: int) -> None:
+        """Note how many rows were finished at a moment; only the last looks count."""
+        self._looks = [*self._looks[-self.WINDOW :], (at_s, rows)]
+
+    def rows_per_s(self) -> float:
+        """Return the pace over the looks that are kept; 0.0 until it moves."""
+        (first_s, first), (last_s, last) = self._looks[0], self._looks[-1]
+        return (last - first) / (last_s - first_s) if last > first and last_s > first_s else 0.0
+
+    def remaining_s(self, rows: int) -> float | None:
+        """Return how long ``rows`` more will take at this pace, or None when it cannot be said."""
+        pace = self.rows_per_s()
+        return rows / pace if pace else None

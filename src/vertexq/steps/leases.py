@@ -1,0 +1,99 @@
+"""Work under a lease: claim, keep it alive while working, let go, and note what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from vertexq.errors import ApiError, Conflict, LeaseLost, VertexqError
+from vertexq.ledger import Claim, Record
+from vertexq.model import Batch, Submission
+from vertexq.states import SubmissionState
+from vertexq.steps.services import Services, seconds
+
+log = structlog.get_logger(__name__)
+
+Work = Callable[[Claim], Awaitable[None]]
+
+
+async def with_lease(services: Services, record: Record, record_id: str, work: Work) -> None:
+    """Do ``work`` on a record that nobody else holds; do nothing when somebody does.
+
+    An error that may pass puts the record off; one that will not, or one time too many, parks the
+    submission and says why. Losing the lease stops the work at once: somebody else has it.
+    """
+    claim = services.ledger.claim(record, record_id, owner=services.owner, lease_s=services.options.lease_s)
+    if claim is None:
+        return
+    try:
+        await _with_heartbeat(services, claim, work)
+    except Conflict as error:
+        log.info("step_overtaken", record=record, id=record_id, reason=str(error))
+    except VertexqError as error:
+        _put_off(services, claim, error)
+    except Exception as error:
+        _put_off(services, claim, error)
+        raise
+    finally:
+        services.ledger.release(claim)
+
+
+async def _with_heartbeat(services: Services, claim: Claim, work: Work) -> None:
+    """Run ``work`` and renew the lease beside it; cancel the work when the lease is gone."""
+    task = asyncio.ensure_future(work(claim))
+    try:
+        while True:
+            done, _ = await asyncio.wait({task}, timeout=services.options.heartbeat_s)
+            if done:
+                return task.result()
+            services.ledger.renew(claim, lease_s=services.options.lease_s)
+    except LeaseLost:
+        log.warning("lease_lost", record=claim.record, id=claim.id)
+        raise
+    finally:
+        if not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError, VertexqError):
+                await task
+
+
+def _put_off(services: Services, claim: Claim, error: Exception) -> None:
+    """Schedule the next attempt, or park the submission when another attempt cannot help."""
+    ledger, backoff = services.ledger, services.options.backoff
+    subject: Submission | Batch
+    subject = ledger.submission(claim.id) if claim.record is Record.SUBMISSION else ledger.batch(claim.id)
+    attempts = subject.attempts + 1
+    may_pass = error.retryable if isinstance(error, VertexqError) else True
+    reason = str(error) if isinstance(error, VertexqError) else f"unexpected {type(error).__name__}"
+    log.warning(
+        "step_failed", record=claim.record, id=claim.id, attempts=attempts, error=type(error).__name__
+    )
+    with suppress(Conflict):
+        if not may_pass or attempts >= backoff.attempts:
+            park(services, subject, reason, claim=claim)
+            return
+        asked_s = error.retry_after_s if isinstance(error, ApiError) else None
+        wait_s = backoff.wait_s(attempts, luck=services.luck(), asked_s=asked_s)
+        at = ledger.now() + seconds(wait_s)
+        if isinstance(subject, Submission):
+            ledger.update_submission(
+                subject, claim=claim, attempts=attempts, next_action_at=at, reason=reason
+            )
+        else:
+            ledger.update_batch(subject, claim=claim, attempts=attempts, next_action_at=at, reason=reason)
+
+
+def park(services: Services, subject: Submission | Batch, reason: str, *, claim: Claim) -> None:
+    """Stop asking for work on a record and let a person decide; enqueueing the same id again goes on."""
+    ledger = services.ledger
+    if isinstance(subject, Batch):
+        ledger.update_batch(subject, claim=claim, next_action_at=None, reason=reason)
+        submission, held = ledger.submission(subject.submission_id), None
+    else:
+        submission, held = subject, claim
+    if submission.state in (SubmissionState.CANCELLING, SubmissionState.PARKED):
+        return
+    ledger.move_submission(submission, SubmissionState.PARKED, claim=held, reason=reason)

@@ -1,0 +1,69 @@
+"""What the steps work with: a frozen set of collaborators and plain values. Nothing here reads settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from vertexq.google.storage import Storage
+from vertexq.google.vertex import Vertex
+from vertexq.ledger import Ledger
+from vertexq.limits.base import CreateLimit
+from vertexq.model import GcsUri
+from vertexq.names import TaskName
+from vertexq.retry import Backoff
+from vertexq.steps.storebook import StoreBook
+
+
+class Hints(Protocol):
+    """Sends hints; losing, doubling or reordering them changes nothing."""
+
+    def send(self, task: TaskName, *args: str) -> None:
+        """Send one hint. It carries ids only and never raises: the sweeper sends it again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Plain values that decide how the steps behave; ``config/example.env`` explains each."""
+
+    project: str
+    location: str
+    staging: GcsUri
+    lease_s: float = 20.0
+    heartbeat_s: float = 5.0
+    poll_interval_s: float = 30.0
+    poll_longest_s: float = 600.0
+    settle_time_s: float = 900.0
+    request_deadline_s: float = 60.0
+    resend_after_s: float = 60.0
+    line_limit_bytes: int = 32 * 1024 * 1024
+    batch_rows: int = 200_000
+    batch_bytes: int = 1_000_000_000
+    running_jobs: int = 8
+    slice_s: float = 120.0
+    chunk_rows: int = 5_000
+    chunk_bytes: int = 8 * 1024 * 1024
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything a step touches. ``owner`` names this process in leases and in the audit trail."""
+
+    ledger: Ledger
+    vertex: Vertex
+    storage: Storage
+    stores: StoreBook
+    hints: Hints
+    limit: CreateLimit
+    options: Options
+    owner: str
+    luck: Callable[[], float]  # a random number in [0, 1), for jitter
+
+
+def seconds(value: float) -> timedelta:
+    """Return a number of seconds as something that can be added to an instant."""
+    return timedelta(seconds=value)

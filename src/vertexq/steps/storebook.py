@@ -1,0 +1,64 @@
+"""The stores of this process by name, each opened once and used by one thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from vertexq.errors import UnknownStore
+from vertexq.stores import open_store
+from vertexq.stores.base import Store
+
+T = TypeVar("T")
+
+
+class StoreBook:
+    """Opens stores by name. ``urls`` is what the worker's environment says (``VERTEXQ_STORE_<NAME>``)."""
+
+    def __init__(self, urls: Mapping[str, str], *, storage_endpoint: str = "") -> None:
+        self._urls = dict(urls)
+        self._storage_endpoint = storage_endpoint
+        self._open: dict[str, _OpenStore] = {}
+
+    async def call(self, name: str, use: Callable[[Store], T]) -> T:
+        """Run ``use`` with the store called ``name``, in that store's thread; prepare it the first time."""
+        opened = self._open.get(name) or self._open.setdefault(name, _OpenStore())
+        return await asyncio.get_running_loop().run_in_executor(
+            opened.thread, lambda: use(self._prepared(name, opened))
+        )
+
+    def check(self, name: str) -> None:
+        """Raise ``UnknownStore`` when no store of this name is configured."""
+        if name not in self._urls:
+            known = ", ".join(sorted(self._urls)) or "none at all"
+            raise UnknownStore(
+                f"no store is called {name!r} here (known: {known}); "
+                f"set VERTEXQ_STORE_{name.upper()} to its URL, for example sqlite:///results.db"
+            )
+
+    async def close(self) -> None:
+        """Close every store, each in its own thread."""
+        for opened in self._open.values():
+            store = opened.store
+            if store is not None:
+                await asyncio.get_running_loop().run_in_executor(opened.thread, store.close)
+            opened.thread.shutdown()
+        self._open.clear()
+
+    def _prepared(self, name: str, opened: _OpenStore) -> Store:
+        if opened.store is None:
+            self.check(name)
+            store = open_store(self._urls[name], storage_endpoint=self._storage_endpoint)
+            store.prepare()
+            opened.store = store
+        return opened.store
+
+
+class _OpenStore:
+    """A store and its thread; the store is None until it has been prepared."""
+
+    def __init__(self) -> None:
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vertexq-store")
+        self.store: Store | None = None

@@ -1,0 +1,51 @@
+"""Sweep: find records that are due and send their hints again. Any number of sweepers do no harm."""
+
+from __future__ import annotations
+
+import structlog
+
+from vertexq.ledger import Due, Record
+from vertexq.names import TaskName
+from vertexq.states import BatchState, SubmissionState
+from vertexq.steps.services import Services
+
+log = structlog.get_logger(__name__)
+
+HINTS_A_SWEEP = 1000
+
+SUBMISSION_STEP: dict[SubmissionState, TaskName] = {
+    SubmissionState.QUEUED: TaskName.STAGE,
+    SubmissionState.STAGING: TaskName.STAGE,
+    SubmissionState.RUNNING: TaskName.SETTLE,
+    SubmissionState.SETTLING: TaskName.SETTLE,
+    SubmissionState.CANCELLING: TaskName.CANCEL,
+}
+BATCH_STEP: dict[BatchState, TaskName] = {
+    BatchState.READY: TaskName.CREATE,
+    BatchState.SENDING: TaskName.CREATE,
+    BatchState.AMBIGUOUS: TaskName.CREATE,
+    BatchState.BOUND: TaskName.POLL,
+    BatchState.ENDED: TaskName.INGEST,
+}
+
+
+async def sweep(services: Services) -> None:
+    """Send a hint for everything that is due and that nobody is working on."""
+    services.ledger.beat("sweep")
+    due = services.ledger.due(limit=HINTS_A_SWEEP, resend_after_s=services.options.resend_after_s)
+    hints = {hint for item in due if (hint := hint_for(item)) is not None}
+    for task, args in sorted(hints):
+        services.hints.send(task, *args)
+    if due:
+        log.info("swept", due=len(due), hints=len(hints))
+
+
+def hint_for(item: Due) -> tuple[TaskName, tuple[str, ...]] | None:
+    """Return the hint for a record: the step its state waits for. Polls are one hint a location."""
+    if item.record is Record.SUBMISSION:
+        step = SUBMISSION_STEP.get(SubmissionState(item.state))
+    else:
+        step = BATCH_STEP.get(BatchState(item.state))
+    if step is None:
+        return None
+    return (step, (item.project, item.location)) if step is TaskName.POLL else (step, (item.id,))
