@@ -101,8 +101,8 @@ class Settings:
             return self.stores[name]
         known = ", ".join(sorted(self.stores)) or "none"
         raise UnknownStore(
-            f"no store is called {name!r} here (known: {known}); set {STORE_PREFIX}{name.upper()} to its URL, for "
-            "example sqlite:///results.db"
+            f"no store is called {name!r} (known: {known}); set {STORE_PREFIX}{name.upper()} to its URL, "
+            "for example sqlite:///results.db"
         )
 
     @classmethod
