@@ -61,8 +61,14 @@ class Storage:
         checked = Checked(_once(data) if isinstance(data, bytes) else data)
         answer = await self._send(upload, checked)
         if answer.status == _REFUSED_CONDITION:
-            return await self._stored_before(answer, uri, checked)
-        return await self._verified(_object(answer), checked)
+            if answer.tries == 1:
+                raise answer.error()
+            return await self._stored_before(uri, checked, answer.error())
+        try:
+            stored = _object(answer)
+        except Unavailable as error:
+            return await self._stored_before(uri, checked, error)
+        return await self._verified(stored, checked)
 
     async def info(self, uri: GcsUri, *, generation: int | None = None) -> ObjectInfo:
         """Return the newest generation of an object, or the one asked for; raise ``NotFound``."""
@@ -166,13 +172,13 @@ class Storage:
                     return answer
         raise AssertionError("a stream of pieces has a last one")
 
-    async def _stored_before(self, refusal: Answer, uri: GcsUri, checked: Checked) -> ObjectInfo:
-        """Return the object when an earlier try of this call stored it, although its answer was lost."""
-        if refusal.tries > 1:
+    async def _stored_before(self, uri: GcsUri, checked: Checked, error: ApiError) -> ObjectInfo:
+        """Return the object when this call stored it although the answer was lost; raise ``error`` if not."""
+        with suppress(NotFound):
             found = await self.info(uri)
             if (found.crc32c, found.size_bytes) == (checked.crc32c, checked.size_bytes):
                 return found
-        raise refusal.error()
+        raise error
 
     async def _verified(self, stored: ObjectInfo, checked: Checked) -> ObjectInfo:
         """Return ``stored`` when it is what was read; otherwise delete it and raise ``Unavailable``."""
