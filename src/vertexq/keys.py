@@ -15,6 +15,9 @@ KEY_LIMIT_BYTES = 512
 """The longest producer's key, in UTF-8; PostgreSQL's index takes 2,704 bytes at most, so every store does."""
 
 
+_INDEX_DIGITS = 18  # far above any batch; Python refuses to read integers of thousands of digits
+
+
 def wire_key(index: int, key: str) -> str:
     """Return the key that is staged beside the request of row ``index``."""
     return f"r{index}-{key}"
@@ -22,11 +25,10 @@ def wire_key(index: int, key: str) -> str:
 
 def parse_wire_key(text: object, rows: int) -> tuple[int, str] | None:
     """Read an echoed key back into (index, producer's key); None when it is not one of ``rows`` rows'."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or text[:1] != "r":
         return None
-    head, dash, key = text.partition("-")
-    digits = head[1:]
-    if not dash or head[0:1] != "r" or not digits.isdecimal():
+    digits, _, key = text[1:].partition("-")
+    if not key or len(digits) > _INDEX_DIGITS or not (digits.isascii() and digits.isdecimal()):
         return None
     index = int(digits)
     return (index, key) if index < rows else None

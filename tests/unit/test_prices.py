@@ -1,0 +1,72 @@
+"""Prices: which line of the table holds, and what a row costs, worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from vertexq.model import PUSD_PER_USD
+from vertexq.prices import Price, price_of
+
+TODAY = date(2026, 11, 21)
+FLASH = Price(150_000, 1_250_000, 30_000)
+"""gemini-2.5-flash: 0.15 and 1.25 USD a million tokens; cached ones a tenth of 0.30."""
+
+
+def test_the_price_of_a_model_is_in_pico_dollars_a_token() -> None:
+    """One US dollar a million tokens is a million pico-dollars a token."""
+    assert price_of("gemini-2.5-flash", TODAY) == FLASH
+
+
+@pytest.mark.parametrize(
+    ("tokens", "usd"),
+    [
+        ((1_000_000, 0, 0, 0), 0.15),
+        ((0, 1_000_000, 0, 0), 1.25),
+        ((0, 0, 1_000_000, 0), 1.25),  # thoughts cost what output costs
+        ((1_000_000, 0, 0, 1_000_000), 0.03),  # all of it from the cache
+        ((1_000_000, 0, 0, 400_000), 0.102),  # 0.6 * 0.15 + 0.4 * 0.03
+        ((100, 10, 0, 0), 0.0000275),
+        ((0, 0, 0, 0), 0.0),
+    ],
+)
+def test_a_row_costs_what_its_tokens_cost(tokens: tuple[int, int, int, int], usd: float) -> None:
+    """Prompt tokens include the cached ones; whole pico-dollars, so no sum depends on its order."""
+    assert FLASH.cost_pusd(*tokens) / PUSD_PER_USD == usd
+
+
+@pytest.mark.parametrize(
+    ("model", "input_pusd"),
+    [
+        ("gemini-2.5-flash", 150_000),
+        ("gemini-2.5-flash-lite", 50_000),
+        ("gemini-2.5-flash-001", 150_000),
+        ("gemini-2.5-flash@default", 150_000),
+        ("gemini-2.5-flash-preview-09-2025", 150_000),
+        ("gemini-2.5-flash-lite-preview-09-2025", 50_000),
+        ("publishers/google/models/gemini-2.5-pro", 625_000),
+        ("projects/p/locations/l/publishers/google/models/gemini-2.0-flash-lite-001", 37_500),
+        ("gemini-3-flash-preview", 250_000),
+    ],
+)
+def test_versions_and_paths_find_the_price_of_their_model(model: str, input_pusd: int) -> None:
+    """A dated version costs what its model costs, and a lite model never what the large one does."""
+    price = price_of(model, TODAY)
+
+    assert price is not None
+    assert price.input_pusd == input_pusd
+
+
+@pytest.mark.parametrize(
+    "model", ["gemini-9-flash", "gemini-2.5-flash-image", "gemini-2.5-flashy", "gemini-2.5", "", "claude"]
+)
+def test_a_model_that_is_not_in_the_table_has_no_price(model: str) -> None:
+    """No price is better than a wrong one: the cost is then left open."""
+    assert price_of(model, TODAY) is None
+
+
+def test_a_price_holds_from_its_date_on() -> None:
+    """Before a model was sold it had no price."""
+    assert price_of("gemini-2.5-flash", date(2025, 6, 16)) is None
+    assert price_of("gemini-2.5-flash", date(2025, 6, 17)) == FLASH

@@ -1,0 +1,73 @@
+"""The state of a batch, a byte a row: what was found, how well, and how it is kept."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vertexq import ranks
+from vertexq.model import OUTCOME_RANK, Counts, Outcome
+
+STATES = st.binary(max_size=200).map(lambda data: bytearray(byte % 6 for byte in data))
+
+
+def state(*outcomes: Outcome | None) -> bytearray:
+    """Return the state of a batch with these outcomes; None is a row that has not been found."""
+    return bytearray(ranks.RANK_BYTE[one] if one else ranks.NOT_FOUND for one in outcomes)
+
+
+def test_a_new_batch_has_found_nothing() -> None:
+    """No row is counted under any outcome."""
+    assert ranks.counts(ranks.empty(3)) == Counts()
+    assert ranks.not_found(ranks.empty(3)) == 0
+
+
+def test_rows_are_counted_by_outcome() -> None:
+    """Rows that were not found are in no count."""
+    found = state(Outcome.SUCCEEDED, None, Outcome.SUCCEEDED, Outcome.FAILED, Outcome.MISSING)
+
+    assert ranks.counts(found) == Counts(succeeded=2, failed=1, missing=1)
+
+
+def test_every_outcome_has_a_byte_and_a_better_one_has_a_higher_byte() -> None:
+    """Succeeded over blocked over failed over quarantined over missing over not found."""
+    by_rank = sorted(Outcome, key=lambda outcome: OUTCOME_RANK[outcome])
+
+    assert by_rank == ["missing", "quarantined", "failed", "blocked", "succeeded"]
+    assert [ranks.RANK_BYTE[outcome] for outcome in by_rank] == [1, 2, 3, 4, 5]
+
+
+@given(found=STATES)
+def test_what_is_packed_is_unpacked(found: bytearray) -> None:
+    """The ledger gives back what was put in."""
+    assert ranks.unpack(ranks.pack(found), rows=len(found)) == found
+
+
+def test_nothing_packed_is_a_batch_without_findings() -> None:
+    """A batch that was never ingested has an empty column."""
+    assert ranks.unpack(b"", rows=4) == bytearray(4)
+
+
+def test_a_full_batch_packs_into_a_few_kilobytes() -> None:
+    """200,000 rows with a failure here and there stay small enough for every commit."""
+    found = bytearray([ranks.RANK_BYTE[Outcome.SUCCEEDED]]) * 200_000
+    found[::1000] = bytes([ranks.RANK_BYTE[Outcome.FAILED]]) * 200
+
+    assert len(ranks.pack(found)) < 10_000
+
+
+def test_merging_takes_the_better_of_two_findings() -> None:
+    """Two ranges of one batch may both have seen a row."""
+    one = state(Outcome.FAILED, None, Outcome.SUCCEEDED)
+    other = state(Outcome.SUCCEEDED, Outcome.MISSING, None)
+
+    assert ranks.merge(one, other) == state(Outcome.SUCCEEDED, Outcome.MISSING, Outcome.SUCCEEDED)
+
+
+@pytest.mark.parametrize(("start", "index"), [(0, 1), (1, 1), (2, 3), (4, -1)])
+def test_the_next_row_that_was_not_found_is_found_from_any_start(start: int, index: int) -> None:
+    """-1 means that there is none left."""
+    found = state(Outcome.FAILED, None, Outcome.SUCCEEDED, None, Outcome.SUCCEEDED)
+
+    assert ranks.not_found(found, start=start) == index
