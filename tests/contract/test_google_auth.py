@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.contract.loopback import Heard, answer, in_turn, json_answer, listening
-from vertexq.errors import Refused, Unreachable
+from vertexq.errors import Refused, Unreachable, VertexqError
 from vertexq.google.auth import Tokens, default_tokens
 
 TOKEN = "ya29.secret"
@@ -158,21 +158,35 @@ async def test_workload_identity_gets_a_token(home: Path, monkeypatch: pytest.Mo
         assert heard.headers["authorization"] == "Bearer federated"
         return json_answer({"accessToken": TOKEN, "expireTime": "2100-01-01T00:00:00Z"})
 
-    (home / "subject").write_text("from-elsewhere")
     async with listening(answering) as server:
-        said = {
-            "type": "external_account",
-            "audience": "//iam.googleapis.com/locations/global/workforcePools/a/providers/b",
-            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-            "token_url": f"{server.url}/sts",
-            "service_account_impersonation_url": server.url + ACCOUNT,
-            "credential_source": {"file": str(home / "subject")},
-        }
+        said = federated(home, server.url) | {"service_account_impersonation_url": server.url + ACCOUNT}
         log_in(home, monkeypatch, said)
         headers = await (await default_tokens(emulator=False)).header()
 
     assert headers["authorization"] == f"Bearer {TOKEN}"
     assert [heard.target for heard in server.heard] == ["/sts", ACCOUNT]
+
+
+async def test_an_exchange_that_is_refused_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """google-auth exchanges the token already when it looks for a project that no variable names."""
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
+    said = {"error": "invalid_grant", "error_description": "The audience does not match."}
+    async with listening(in_turn(json_answer(said, 400))) as server:
+        log_in(home, monkeypatch, federated(home, server.url))
+        with pytest.raises(Refused, match=r"The audience does not match\.; log in again"):
+            await default_tokens(emulator=False)
+
+
+def federated(home: Path, url: str) -> dict[str, object]:
+    """Return the credentials file of workload identity federation, with the token of another provider."""
+    (home / "subject").write_text("from-elsewhere")
+    return {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/a/providers/b",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{url}/sts",
+        "credential_source": {"file": str(home / "subject")},
+    }
 
 
 async def test_an_impersonated_account_gets_a_token() -> None:
@@ -300,18 +314,20 @@ async def test_a_token_server_that_is_away_is_unreachable(said: bytes | None) ->
 
 
 class Ageing:
-    """Credentials with ``left_s`` to live, and a token server that works or not."""
+    """Credentials with ``left_s`` to live (None: for ever), and a token server that works or fails."""
 
-    def __init__(self, left_s: float, *, working: bool) -> None:
+    def __init__(self, left_s: float | None, failure: Exception | None = None) -> None:
         self.token: str | None = "old"
-        self.expiry: datetime | None = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=left_s)
-        self._working = working
+        self.expiry: datetime | None = None
+        if left_s is not None:
+            self.expiry = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=left_s)
+        self._failure = failure
 
     def refresh(self, request: object) -> None:
         """Fetch a token for an hour, or fail."""
         del request
-        if not self._working:
-            raise exceptions.TransportError("away")
+        if self._failure is not None:
+            raise self._failure
         self.token, self.expiry = "new", datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)
 
     def apply(self, headers: dict[str, str]) -> None:
@@ -319,20 +335,32 @@ class Ageing:
         headers["authorization"] = f"Bearer {self.token}"
 
 
+AWAY: Exception = exceptions.TransportError("away")
+WRONG: Exception = exceptions.InvalidValue("no scopes")
+
+
 @pytest.mark.parametrize(
-    ("left_s", "working", "sent"), [(240, True, "old"), (220, True, "new"), (220, False, "old")]
+    ("left_s", "failure", "sent"),
+    [(240, None, "old"), (220, None, "new"), (220, AWAY, "old"), (220, WRONG, "old"), (None, AWAY, "old")],
+    ids=["good", "old", "old and away", "old and wrong", "for ever"],
 )
-async def test_a_token_is_refreshed_before_it_expires(left_s: float, working: object, sent: str) -> None:
+async def test_a_token_is_refreshed_before_it_expires(
+    left_s: float | None, failure: Exception | None, sent: str
+) -> None:
     """From 225 s before the end a new one is fetched; while the old one is good a failure is no error."""
-    tokens = Tokens(Ageing(left_s, working=bool(working)))
+    tokens = Tokens(Ageing(left_s, failure))
 
-    assert await tokens.header() == {"authorization": f"Bearer {sent}"}
+    for _ in range(2):
+        assert await tokens.header() == {"authorization": f"Bearer {sent}"}
 
 
-async def test_an_expired_token_is_not_sent() -> None:
+@pytest.mark.parametrize(
+    ("failure", "ours"), [(AWAY, Unreachable), (WRONG, Refused), (KeyError("content-type"), Unreachable)]
+)
+async def test_an_expired_token_is_not_sent(failure: Exception, ours: type[VertexqError]) -> None:
     """When the old token is dead and no new one comes, the call ends before it is made."""
-    with pytest.raises(Unreachable):
-        await Tokens(Ageing(-1, working=False)).header()
+    with pytest.raises(ours):
+        await Tokens(Ageing(-1, failure)).header()
 
 
 async def test_one_who_gives_up_does_not_end_it_for_the_others() -> None:

@@ -161,16 +161,15 @@ class Storage:
         return text(mapping(answer.json()), "location")
 
     async def _send(self, upload: Upload, checked: Checked) -> Answer:
-        session: Session | None = None
         async with aclosing(pieces(aiter(checked), self._piece_bytes)) as cut:
+            piece, last = await anext(cut)
+            if last:
+                return await send_whole(self._transport, upload, piece)
+            session = await Session.open(self._transport, upload)
+            answer = await session.put(piece, last=False)
             async for piece, last in cut:
-                if session is None and last:
-                    return await send_whole(self._transport, upload, piece)
-                session = session or await Session.open(self._transport, upload)
                 answer = await session.put(piece, last=last)
-                if answer is not None:
-                    return answer
-        raise AssertionError("a stream of pieces has a last one")
+            return answer
 
     async def _stored_before(self, uri: GcsUri, checked: Checked, error: ApiError) -> ObjectInfo:
         """Return the object when this call stored it although the answer was lost; raise ``error`` if not."""

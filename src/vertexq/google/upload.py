@@ -101,10 +101,10 @@ class Session:
         )
         return cls(transport, upload, _session_url(answer, upload))
 
-    async def put(self, piece: bytes, *, last: bool) -> Answer | None:
-        """Store the next piece, whatever it takes; return the final answer after the last, else None.
+    async def put(self, piece: bytes, *, last: bool) -> Answer:
+        """Store the next piece, whatever it takes; return the last answer, after the last piece the object.
 
-        The final answer may have status 412. Raise the last error when no byte gets through any more.
+        That answer may have status 412. Raise the last error when no byte gets through any more.
         """
         start, failures = self._kept, 0
         end = start + len(piece)
@@ -116,7 +116,7 @@ class Session:
                 return self._end(answer, last=last)
             self._advance(answer, start, end)
             if self._kept == end and not last:
-                return None
+                return answer
             failures = 0 if self._kept > before else failures + 1
             if failures >= self._transport.pace.tries:
                 raise answer.unreadable(f"no byte after {self._kept} is kept")
