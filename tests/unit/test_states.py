@@ -13,14 +13,12 @@ from vertexq.states import (
     SUBMISSION_MOVES,
     SUBMISSION_RESTING,
     SUBMISSION_TERMINAL,
-    BatchState,
     JobState,
-    SubmissionState,
     job_state,
     may_follow,
 )
-
-S, B = SubmissionState, BatchState
+from vertexq.states import BatchState as B
+from vertexq.states import SubmissionState as S
 
 
 @pytest.mark.parametrize(("now", "then"), list(itertools.product(S, S)))
@@ -44,7 +42,7 @@ def test_every_state_is_in_its_table() -> None:
 def test_nothing_follows_the_end_of_a_submission() -> None:
     """Terminal states are exactly those without a way on; a parked one rests and can go on."""
     assert {state for state, then in SUBMISSION_MOVES.items() if not then} == SUBMISSION_TERMINAL
-    assert SUBMISSION_RESTING - SUBMISSION_TERMINAL == {S.PARKED}
+    assert {S.PARKED} == SUBMISSION_RESTING - SUBMISSION_TERMINAL
 
 
 def test_nothing_moves_to_where_it_is() -> None:
