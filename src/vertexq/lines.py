@@ -39,23 +39,28 @@ class LineSplitter:
         self._limit_bytes = limit_bytes
         self._tail: list[bytes] = []
         self._tail_bytes = 0
-        self._dropped_bytes = 0  # of a line that has already grown over the limit
+        self._too_long = False  # the line has grown over the limit; its size is counted, not its bytes kept
 
     def feed(self, chunk: bytes) -> list[Block | Oversized]:
         """Take the next chunk; return what it completes, in order."""
-        first, newline, rest = chunk.partition(b"\n")
-        self._grow(first)
-        if not newline:
+        lines = chunk.split(b"\n")
+        self._grow(lines[0])
+        if len(lines) == 1:
             return []
-        found = [self._end_line()]
-        *lines, last = rest.split(b"\n")
-        found += self._whole(lines)
+        found = self._end_line()
+        last = lines.pop()
+        if isinstance(found, Block) and self._short(lines):
+            lines[0] = found.lines[0]
+            self._offset += sum(map(len, lines)) - len(lines[0]) + len(lines) - 1
+            whole: list[Block | Oversized] = [Block(found.offset, lines)]
+        else:
+            whole = [found, *self._whole(lines[1:])]
         self._grow(last)
-        return found
+        return whole
 
     def close(self) -> list[Block | Oversized]:
         """Return the last line if the input did not end with a newline."""
-        return [self._end_line()] if self._tail_bytes or self._dropped_bytes else []
+        return [self._end_line()] if self._tail_bytes else []
 
     @property
     def position(self) -> int:
@@ -63,21 +68,27 @@ class LineSplitter:
         return self._offset
 
     def _grow(self, piece: bytes) -> None:
-        if self._dropped_bytes or self._tail_bytes + len(piece) > self._limit_bytes:
-            kept = b"".join(self._tail) + piece
-            self._tail = [kept[:HEAD_BYTES]]
-            self._dropped_bytes += len(kept) - len(self._tail[0])
-            self._tail_bytes = len(self._tail[0])
+        """Add a piece to the line at hand, or only count it once the line is too long."""
+        self._tail_bytes += len(piece)
+        if self._too_long or self._tail_bytes > self._limit_bytes:
+            self._too_long = True
+            self._tail = [b"".join([*self._tail, piece])[:HEAD_BYTES]]
         elif piece:
             self._tail.append(piece)
-            self._tail_bytes += len(piece)
 
     def _end_line(self) -> Block | Oversized:
-        offset, line, size_bytes = self._offset, b"".join(self._tail), self._tail_bytes + self._dropped_bytes
-        oversized = self._dropped_bytes > 0
-        self._tail, self._tail_bytes, self._dropped_bytes = [], 0, 0
+        offset, line, size_bytes, too_long = (
+            self._offset,
+            b"".join(self._tail),
+            self._tail_bytes,
+            self._too_long,
+        )
+        self._tail, self._tail_bytes, self._too_long = [], 0, False
         self._offset += size_bytes + 1
-        return Oversized(offset, size_bytes, line) if oversized else Block(offset, [line])
+        return Oversized(offset, size_bytes, line) if too_long else Block(offset, [line])
+
+    def _short(self, lines: list[bytes]) -> bool:
+        return max(map(len, lines)) <= self._limit_bytes
 
     def _whole(self, lines: list[bytes]) -> list[Block | Oversized]:
         found: list[Block | Oversized] = []

@@ -15,7 +15,7 @@ import orjson
 
 from vertexq.families.base import Family, NoRequest
 from vertexq.model import Outcome
-from vertexq.rows import Answer, Unreadable
+from vertexq.rows import Answer, AnswerColumns, Unreadable
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -80,7 +80,8 @@ _REQUEST_FIELDS = frozenset(
         "modelArmorConfig",
     }
 )
-_NO_RESPONSE = frozenset({b"", b"null", b"{}"})
+_NO_RESPONSE_BYTES = len("null")  # shorter than any answer: absent, {} or null
+_SUCCEEDED = Outcome.SUCCEEDED
 _NO_USAGE = _Usage()
 _NO_CANDIDATE = _Candidate()
 _BLOCKING_REASONS = frozenset(
@@ -98,14 +99,14 @@ _BLOCKING_REASONS = frozenset(
 )
 
 
-def read(line: bytes) -> Answer:
+def read(line: bytes) -> AnswerColumns:
     """Read one output line: an answer, a block, or an error, with whatever counts Google sent."""
     try:
         parsed = _decode_line(line)
         body = bytes(parsed.response)
         if parsed.status:
             return _failed(parsed, body)
-        if body in _NO_RESPONSE:
+        if len(body) <= _NO_RESPONSE_BYTES:
             return _empty(parsed)
         return _answered(parsed, _decode_response(body), body)
     except msgspec.ValidationError as error:
@@ -114,7 +115,7 @@ def read(line: bytes) -> Answer:
         raise Unreadable("the line is not valid JSON") from None
 
 
-def _answered(parsed: _Line, response: _Response, body: bytes) -> Answer:
+def _answered(parsed: _Line, response: _Response, body: bytes) -> AnswerColumns:
     usage = response.usageMetadata or _NO_USAGE
     prompt, total = usage.promptTokenCount, usage.totalTokenCount
     if total is None and prompt is not None:
@@ -123,19 +124,18 @@ def _answered(parsed: _Line, response: _Response, body: bytes) -> Answer:
     candidate = candidates[0] if candidates else _NO_CANDIDATE
     content, reason = candidate.content, candidate.finishReason
     parts = content.parts if content else None
-    outcome, message = Outcome.SUCCEEDED, None
+    outcome, message = _SUCCEEDED, None
     if parts and len(parts) == 1 and not parts[0].thought:
         text = parts[0].text
     else:
         text = _text(parts or [])
         if text is None or response.promptFeedback:
             outcome, message = _without_text(candidate, response)
-    columns = (
-        parsed.key, outcome, text, reason, None, message,
+    return (
+        parsed.key, outcome, text, reason if reason is None or isinstance(reason, str) else str(reason), None, message,
         prompt, usage.candidatesTokenCount, usage.thoughtsTokenCount, usage.cachedContentTokenCount, total,
         response.modelVersion, parsed.processed_time, body,
     )  # fmt: skip
-    return Answer._make(columns)
 
 
 def _total(usage: _Usage) -> int:
@@ -176,7 +176,7 @@ def _empty(parsed: _Line) -> Answer:
 
 
 def _failed(parsed: _Line, body: bytes) -> Answer:
-    if body not in _NO_RESPONSE and _decode_response(body).candidates:
+    if len(body) > _NO_RESPONSE_BYTES and _decode_response(body).candidates:
         raise Unreadable("the row has an error status and an answer; neither can be trusted")
     code, message = parse_status(parsed.status)
     return Answer(

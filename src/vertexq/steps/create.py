@@ -36,6 +36,8 @@ SLOT_WAIT_S = 15.0
 
 PATIENCE_S = 5.0
 """The longest wait for the limit that a worker spends on the spot."""
+SHORT_WAITS = 5
+"""How often it does so before it lets others work."""
 
 
 async def create(services: Services, batch_id: str) -> None:
@@ -74,12 +76,16 @@ async def _turn_in_s(services: Services, batch: Batch) -> float:
     A short wait is spent here, so that waiting batches follow one another as fast as the limit lets them. A
     limit that cannot be asked means: not now.
     """
-    try:
-        while 0.0 < (wait_s := services.limit.take(batch.project, batch.location)) <= PATIENCE_S:
-            await asyncio.sleep(wait_s)
-    except Unreachable as error:
-        log.warning("limit_unreachable", batch=batch.id, reason=str(error))
-        return SLOT_WAIT_S
+    wait_s = 0.0
+    for _ in range(SHORT_WAITS):
+        try:
+            wait_s = services.limit.take(batch.project, batch.location)
+        except Unreachable as error:
+            log.warning("limit_unreachable", batch=batch.id, reason=str(error))
+            return SLOT_WAIT_S
+        if not 0.0 < wait_s <= PATIENCE_S:
+            break
+        await asyncio.sleep(wait_s)
     return wait_s
 
 

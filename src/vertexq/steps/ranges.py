@@ -12,7 +12,7 @@ from vertexq import ranks
 from vertexq.families import family_of
 from vertexq.ledger import Claim, OutputRange
 from vertexq.lines import Block, LineSplitter, Oversized
-from vertexq.model import Batch, Chunk, Counts, GcsUri, Progress, SourceRange, Usage
+from vertexq.model import Batch, Chunk, Counts, GcsUri, Outcome, Progress, SourceRange, Usage
 from vertexq.prices import price_of
 from vertexq.rows import ReadContext, Reading, RowReader
 from vertexq.steps.checksum import RunningChecksum
@@ -101,8 +101,17 @@ class RangeLoad:
             replacing=frozenset(reading.replacing),
         )
         fence = self._claim.fence
-        await self._services.stores.call(self._store, lambda store: store.write(chunk, fence=fence))
+        refused = await self._services.stores.call(self._store, lambda store: store.write(chunk, fence=fence))
         self._position = position
+        if refused:
+            self._set_aside(reading, refused)
+
+    def _set_aside(self, reading: Reading, refused: frozenset[str]) -> None:
+        """Count rows that the target could not hold as quarantined, which is what the store made of them."""
+        self.quarantined_lines += len(refused)
+        for index, row in zip(reading.indexes, reading.rows, strict=True):
+            if row.key in refused:
+                self.reader.ranks[index] = ranks.RANK_BYTE[Outcome.QUARANTINED]
 
     def counts(self) -> Counts:
         """Return the batch's rows by outcome, this range included."""
