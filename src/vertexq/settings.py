@@ -17,7 +17,7 @@ from vertexq.model import GcsUri
 
 STORE_PREFIX = "VERTEXQ_STORE_"
 NO_LEDGER = "none"
-BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
 LEDGER_SCHEMES = ("sqlite", "postgresql", "postgres")
 LOOPBACK = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
@@ -57,7 +57,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read ``environ`` (the process's own when None); raise ``BadSettings`` with every fault in it.
+        """Read ``environ`` (the process's own when None); raise ``BadSettings`` with every fault, one a line.
 
         A variable set to nothing counts as not set.
         """
@@ -119,7 +119,7 @@ class Settings:
         if not faults:
             faults.extend(_faults(settings, needed))
         if faults:
-            raise BadSettings("; ".join(faults))
+            raise BadSettings("\n".join(faults))
         return settings._with_defaults()
 
     def _with_defaults(self) -> Self:

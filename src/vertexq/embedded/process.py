@@ -75,7 +75,7 @@ class Child:
             self._process.send_signal(first or self.command.end_signal)
         code = self.wait(grace_s)
         if code is None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)  # the session is its own: children go with it
             code = self._process.wait()
         self.release()
         return code

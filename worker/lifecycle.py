@@ -1,0 +1,87 @@
+"""What happens around tasks: logs, the check of the settings, services after the fork, a sign of life."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+
+from config import logs
+from tasks import runtime
+from vertexq.broker import CeleryHints
+from vertexq.errors import BadInput
+from vertexq.settings import Settings
+from worker import health
+from worker.services import open_services
+
+POOLS = ("prefork", "solo")
+LONGEST_ID_CHARS = 80
+
+
+def connect(app: Celery, settings: Settings) -> None:
+    """Connect Celery's signals; nothing happens before a worker or beat starts."""
+
+    def set_up_logs(**_: object) -> None:
+        logs.configure(level=settings.log_level, log_format=settings.log_format)
+
+    def check(sender: Any, **_: object) -> None:
+        check_worker(str(sender.pool_cls.__module__))
+
+    def open_runtime(**_: object) -> None:
+        runtime.start(lambda: open_services(settings, hints=CeleryHints(app)))
+
+    def alive(sender: Any, **_: object) -> None:
+        health.note_alive(settings, node=_node(sender))
+
+    def gone(sender: Any, **_: object) -> None:
+        runtime.stop()
+        health.forget(settings, node=_node(sender))
+
+    signals.setup_logging.connect(set_up_logs, weak=False)
+    signals.worker_init.connect(check, weak=False)
+    signals.worker_process_init.connect(open_runtime, weak=False)
+    signals.worker_process_shutdown.connect(close_runtime, weak=False)
+    signals.worker_ready.connect(alive, weak=False)
+    signals.heartbeat_sent.connect(alive, weak=False)
+    signals.worker_shutdown.connect(gone, weak=False)
+    signals.task_prerun.connect(bind_context, weak=False)
+    signals.task_postrun.connect(clear_context, weak=False)
+
+
+def check_worker(pool_module: str) -> None:
+    """End the process with one sentence (exit code 2) unless a worker can run with this environment."""
+    try:
+        Settings.for_worker()
+    except BadInput as error:
+        _refuse(str(error))
+    if pool_module.rpartition(".")[2] not in POOLS:
+        _refuse("the worker runs steps on one event loop a process; use --pool prefork (the default) or solo")
+
+
+def close_runtime(**_: object) -> None:
+    """Close what this process opened; a process ends after a number of tasks, or when its worker stops."""
+    runtime.stop()
+
+
+def bind_context(task_id: str, task: Any, args: Sequence[object], **_: object) -> None:
+    """Put the task and the ids it works on into every log line of this task."""
+    ids = [arg[:LONGEST_ID_CHARS] for arg in args if isinstance(arg, str)]
+    structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name, ids=ids)
+
+
+def clear_context(**_: object) -> None:
+    """Forget the task's context."""
+    structlog.contextvars.clear_contextvars()
+
+
+def _node(sender: Any) -> str:
+    """Return the worker's node name; a heartbeat's sender knows it through its event dispatcher."""
+    return str(getattr(sender, "hostname", None) or sender.eventer.hostname)
+
+
+def _refuse(reason: str) -> None:
+    print(f"vertexq: {reason}", file=sys.stderr)  # noqa: T201  (a person starts the worker and reads this)
+    raise SystemExit(BadInput.exit_code)

@@ -1,0 +1,74 @@
+"""The composition root: makes a worker's services from its settings."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from vertexq.google.auth import default_tokens
+from vertexq.google.rest import Transport
+from vertexq.google.storage import Storage
+from vertexq.google.vertex import Vertex
+from vertexq.ledger import Ledger
+from vertexq.limits.rate import RedisCreateLimit
+from vertexq.model import GcsUri
+from vertexq.settings import Settings
+from vertexq.steps.services import Hints, Options, Services
+from vertexq.steps.storebook import StoreBook
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[Services]:
+    """Open everything a step touches and close it again; raise ``Unreachable`` or ``BadSettings``.
+
+    Without endpoints of a simulator for both Vertex AI and Cloud Storage, Google credentials are needed.
+    """
+    async with AsyncExitStack() as stack:
+        ledger = Ledger.open(settings.ledger_url)
+        stack.callback(ledger.close)
+        tokens = await default_tokens(emulator=bool(settings.vertex_endpoint and settings.storage_endpoint))
+        transport = await stack.enter_async_context(Transport(tokens, deadline_s=settings.request_deadline_s))
+        stores = StoreBook(settings.stores, storage_endpoint=settings.storage_endpoint)
+        stack.push_async_callback(stores.close)
+        limit = RedisCreateLimit(settings.broker_url, per_minute=settings.creates_per_minute)
+        stack.callback(limit.close)
+        yield Services(
+            ledger=ledger,
+            vertex=Vertex(transport, endpoint=settings.vertex_endpoint),
+            storage=Storage(transport, endpoint=settings.storage_endpoint),
+            stores=stores,
+            hints=hints,
+            limit=limit,
+            options=options(settings),
+            owner=owner(),
+            luck=random.random,
+        )
+
+
+def options(settings: Settings) -> Options:
+    """Return the plain values that the steps go by."""
+    return Options(
+        project=settings.project,
+        location=settings.location,
+        staging=GcsUri.parse(settings.staging),
+        lease_s=settings.lease_s,
+        heartbeat_s=settings.heartbeat_s,
+        poll_interval_s=settings.poll_interval_s,
+        poll_longest_s=settings.poll_longest_s,
+        settle_time_s=settings.settle_time_s,
+        request_deadline_s=settings.request_deadline_s,
+        resend_after_s=settings.resend_after_s,
+        line_limit_bytes=settings.line_limit_bytes,
+        batch_rows=settings.batch_rows,
+        batch_bytes=settings.batch_bytes,
+        running_jobs=settings.running_jobs,
+    )
+
+
+def owner() -> str:
+    """Return a name that no other process ever has: it stands in leases and in the audit trail."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
