@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.contract.loopback import QUICK, Heard, answer, in_turn, json_answer, listening
-from vertexq.errors import Refused, Unavailable, Unreachable
+from vertexq.errors import Refused, Throttled, Unavailable, Unreachable
 from vertexq.google.auth import Tokens
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
@@ -108,6 +108,19 @@ async def test_an_answer_without_a_byte_does_not_loop(transport: Transport) -> N
             _ = [chunk async for chunk in Storage(transport, endpoint=server.url).download(URI, generation=7)]
 
     assert len(server.heard) == QUICK.tries
+
+
+async def test_an_hour_is_not_waited_in_a_transfer(transport: Transport) -> None:
+    """When Cloud Storage asks for a long pause, the caller decides what to do with it."""
+    opened = answer(200, Location="/session?upload_id=1")
+    async with listening(in_turn(opened, answer(429, Retry_After="3600"))) as server:
+        storage = Storage(transport, endpoint=server.url, piece_bytes=QUANTUM_BYTES)
+        with pytest.raises(Throttled) as up:
+            await storage.upload(URI, stream())
+        with pytest.raises(Throttled) as down:
+            await anext(storage.download(URI, generation=7))
+
+    assert (up.value.retry_after_s, down.value.retry_after_s) == (3600, 3600)
 
 
 async def test_a_listing_goes_to_the_last_page(transport: Transport) -> None:

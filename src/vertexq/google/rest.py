@@ -169,11 +169,15 @@ class Transport:
                 await self.wait(error, tries, until_s)
 
     async def wait(self, error: VertexqError, tries: int, until_s: float | None = None) -> None:
-        """Wait after failure number ``tries``; raise ``error`` when another try is useless or too late."""
+        """Wait after failure number ``tries``; raise ``error`` when another try is useless or too late.
+
+        Without ``until_s`` (the loop's clock) the wait alone must be shorter than the deadline of a call.
+        """
         asked_s = error.retry_after_s if isinstance(error, ApiError) else None
         wait_s = self.pace.wait_s(tries, dice=random.random(), retry_after_s=asked_s)
         now_s = asyncio.get_running_loop().time()
-        if not error.retryable or wait_s is None or (until_s is not None and now_s + wait_s >= until_s):
+        last_s = now_s + self._deadline_s if until_s is None else until_s
+        if not error.retryable or wait_s is None or now_s + wait_s >= last_s:
             raise error
         await asyncio.sleep(wait_s)
 
