@@ -16,8 +16,13 @@ from aiohttp import web
 
 from vertexq.errors import Unreachable
 from vertexq.simulator._admin import admin_routes
+from vertexq.simulator.behaviour import Behaviour, Behaviours
+from vertexq.simulator.creates import AcceptedCreate
+from vertexq.simulator.exchanges import Exchange
 from vertexq.simulator.faults import Faults
 from vertexq.simulator.storage import StorageSurface
+from vertexq.simulator.timing import Timing
+from vertexq.simulator.vertex import VertexSurface
 
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024  # of bodies that are read whole; objects are streamed past it
 _SETTLE_S = 0.01  # in which asyncio does what it has put off: connections made, connections closed
@@ -43,23 +48,35 @@ class Surface(Protocol):
 class Simulator:
     """Google on localhost. ``port`` 0 takes a free one; without a ``data_dir`` nothing outlives ``stop``.
 
-    ``seed`` decides everything that is left to chance. ``buckets`` are there from the start. With a
-    ``required_token`` Cloud Storage refuses calls that do not bear it (401).
+    ``seed`` decides everything that is left to chance. ``buckets`` are there from the start. ``timing`` says
+    how long jobs take, ``behaviour`` what becomes of them; ``behaviours`` changes that at run time. With a
+    ``required_token`` calls that do not bear it are refused (401). ``record_exchanges`` keeps every request
+    to Vertex AI and its answer.
     """
 
     def __init__(
         self,
         *,
         seed: int = 0,
+        timing: Timing | None = None,
+        behaviour: Behaviour | None = None,
         faults: Faults | None = None,
         data_dir: Path | None = None,
         port: int = 0,
+        host: str = "127.0.0.1",
         buckets: Iterable[str] = (),
         required_token: str = "",
+        record_exchanges: bool = False,
     ) -> None:
         self.faults = faults or Faults(seed=seed)
+        self.behaviours = Behaviours(behaviour)
+        self._seed = seed
+        self._timing = timing or Timing()
+        self._record_exchanges = record_exchanges
+        self._vertex: VertexSurface | None = None
         self._data_dir = data_dir
         self._port = port
+        self._host = host
         self._buckets = tuple(buckets)
         self._required_token = required_token
         self._running = contextlib.AsyncExitStack()
@@ -69,15 +86,25 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """The base URL, ``http://127.0.0.1:PORT``; empty before the first start."""
+        """The base URL, such as ``http://127.0.0.1:8090``; empty before the first start."""
         return self._url
+
+    @property
+    def accepted(self) -> list[AcceptedCreate]:
+        """The oracle: every create that was accepted, oldest first; kept after ``stop``."""
+        return self._vertex.accepted if self._vertex else []
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """Requests to Vertex AI and their answers, oldest first, when they are recorded."""
+        return self._vertex.exchanges if self._vertex else []
 
     async def start(self) -> None:
         """Listen and answer; raise ``Unreachable`` when the port is taken."""
         async with contextlib.AsyncExitStack() as stack:
-            listening = _listen(self._port)
+            listening = _listen(self._host, self._port)
             stack.callback(listening.close)
-            self._url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            self._url = f"http://{_named(self._host)}:{listening.getsockname()[1]}"
             self.home = self._data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             app = web.Application(client_max_size=_BODY_LIMIT_BYTES, middlewares=[self._remember])
             app.router.add_routes(admin_routes(self.faults))
@@ -122,7 +149,17 @@ class Simulator:
             required_token=self._required_token,
             buckets=self._buckets,
         )
-        return [storage]
+        self._vertex = VertexSurface(
+            faults=self.faults,
+            storage_url=self._url,
+            seed=self._seed,
+            timing=self._timing,
+            behaviours=self.behaviours,
+            home=self.home / "vertex" if self._data_dir else None,
+            required_token=self._required_token,
+            record_exchanges=self._record_exchanges,
+        )
+        return [storage, self._vertex]
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -143,14 +180,19 @@ async def _close_door(site: web.SockSite, listening: socket.socket) -> None:
     await site.stop()
 
 
-def _listen(port: int) -> socket.socket:
+def _named(host: str) -> str:
+    """Return what callers on this machine write for ``host``."""
+    return "127.0.0.1" if host in {"0.0.0.0", ""} else host  # noqa: S104  (compared, not listened on)
+
+
+def _listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind(("127.0.0.1", port))
+        listening.bind((host, port))
     except OSError as error:
         listening.close()
         raise Unreachable(
-            f"the simulator cannot listen on 127.0.0.1:{port}: {error.strerror}; choose another port"
+            f"the simulator cannot listen on {host}:{port}: {error.strerror}; choose another address or port"
         ) from error
     return listening

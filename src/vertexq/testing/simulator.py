@@ -8,19 +8,24 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
+from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Faults
 from vertexq.simulator.server import Simulator
+from vertexq.simulator.timing import Timing
 
 
 @contextmanager
 def running_simulator(
     *,
     seed: int = 0,
+    timing: Timing | None = None,
+    behaviour: Behaviour | None = None,
     faults: Faults | None = None,
     data_dir: Path | None = None,
     port: int = 0,
     buckets: Iterable[str] = (),
     required_token: str = "",
+    record_exchanges: bool = False,
 ) -> Generator[Simulator]:
     """Run a simulator beside the caller and yield it; ``url`` says where. Options as ``Simulator`` has them.
 
@@ -28,11 +33,14 @@ def running_simulator(
     """
     simulator = Simulator(
         seed=seed,
+        timing=timing,
+        behaviour=behaviour,
         faults=faults,
         data_dir=data_dir,
         port=port,
         buckets=buckets,
         required_token=required_token,
+        record_exchanges=record_exchanges,
     )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="vertexq-simulator")

@@ -1,0 +1,247 @@
+"""Output rows of Gemini batch jobs, made from the seed and the row alone. No I/O.
+
+Shapes are those of the aiplatform v1 discovery document (revision 20261106), of the batch prediction pages
+of the documentation, and of output rows that users published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import cast
+
+import orjson
+
+from vertexq.simulator.behaviour import Behaviour, Echo
+from vertexq.simulator.importer import Shape
+from vertexq.simulator.prompts import Prompt, cut_to, prompt_of, tokens_in
+from vertexq.simulator.wording import json_text, plain_text
+
+Json = Mapping[str, object]
+
+_CUT_SHARE = 0.5  # of a text that is cut for MAX_TOKENS
+_RESULTS = frozenset({"status", "processed_time", "response"})  # columns of the output, not echoed siblings
+
+
+class Fate(StrEnum):
+    """What becomes of a row."""
+
+    ANSWERED = "answered"
+    BLOCKED = "blocked"
+    SAFETY = "safety"
+    CUT = "cut"
+    BAD = "bad"
+    QUOTA = "quota"
+    SERVER_ERROR = "server error"
+    MISSING = "missing"
+
+
+_STATUS = {
+    Fate.BAD: (400, "Bad Request", "Please use a valid role: user, model.", "INVALID_ARGUMENT"),
+    Fate.QUOTA: (
+        429,
+        "RESOURCE_EXHAUSTED error occurred",
+        "Online prediction request quota exceeded for {model}. Please try again later with backoff.",
+        "RESOURCE_EXHAUSTED",
+    ),
+    Fate.SERVER_ERROR: (500, "Internal error occurred", "Internal error encountered.", "INTERNAL"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRow:
+    """One row's output: no line when it is missing, two when it is repeated. ``ok`` as the job counts it."""
+
+    lines: tuple[bytes, ...]
+    fate: Fate
+
+    @property
+    def ok(self) -> bool:
+        """Say whether the job counts the row as successful."""
+        return self.fate not in {*_STATUS, Fate.MISSING}
+
+
+class Answerer:
+    """Answers the rows of one job. ``shape`` is that of its input, ``salt`` names the input as a whole."""
+
+    def __init__(self, *, seed: int, model: str, behaviour: Behaviour, shape: Shape, salt: str) -> None:
+        self._seed = seed
+        self._model = model.rpartition("/")[2]
+        self._behaviour = behaviour
+        self._shape = shape
+        self._salt = salt
+        self._lasting = {
+            Fate.BAD: behaviour.bad_rows,
+            Fate.BLOCKED: behaviour.blocked_rows,
+            Fate.SAFETY: behaviour.safety_rows,
+            Fate.CUT: behaviour.cut_rows,
+        }
+        self._passing = {
+            Fate.QUOTA: behaviour.quota_rows,
+            Fate.SERVER_ERROR: behaviour.server_error_rows,
+            Fate.MISSING: behaviour.missing_rows,
+        }
+
+    def answer(self, line: bytes, now: datetime) -> OutputRow:
+        """Return what comes out for one input line, apart from times decided by seed and content."""
+        row = cast("dict[str, object]", orjson.loads(line))
+        if row.get("response") and not row.get("status"):
+            return OutputRow(lines=(line + b"\n",), fate=Fate.ANSWERED)  # an earlier job's answer: resumed
+        request = cast("Json", row["request"])
+        prompt = prompt_of(request)
+        fate = self._fate(line, prompt)
+        if fate is Fate.MISSING:
+            return OutputRow(lines=(), fate=fate)
+        dice = self._dice("answer", orjson.dumps(request, option=orjson.OPT_SORT_KEYS))
+        body: dict[str, object] = self._siblings(row)
+        body |= {"status": "", "processed_time": _milliseconds(now), "request": self._echoed(request)}
+        body |= self._outcome(fate, prompt, dice, now)
+        copies = 2 if self._number("repeat", line) < self._behaviour.repeated_rows else 1
+        return OutputRow(lines=(orjson.dumps(body) + b"\n",) * copies, fate=fate)
+
+    def _fate(self, line: bytes, prompt: Prompt) -> Fate:
+        if prompt.role_fault:
+            return Fate.BAD
+        return (
+            _drawn(self._number("passing" + self._salt, line), self._passing)
+            or _drawn(self._number("lasting", line), self._lasting)
+            or Fate.ANSWERED
+        )
+
+    def _number(self, what: str, content: bytes) -> float:
+        """Return a number from [0, 1) that the seed, the purpose and the content decide."""
+        return int.from_bytes(self._digest(what, content)) / 2**64
+
+    def _dice(self, what: str, content: bytes) -> random.Random:
+        return random.Random(int.from_bytes(self._digest(what, content)))
+
+    def _digest(self, what: str, content: bytes) -> bytes:
+        key = hashlib.blake2b(f"{self._seed} {what}".encode(), digest_size=16).digest()
+        return hashlib.blake2b(content, digest_size=8, key=key).digest()
+
+    def _siblings(self, row: Json) -> dict[str, object]:
+        if self._behaviour.echo is Echo.NONE:
+            return {}
+        names = {name for name in self._shape.below if name != "request"} if self._union else set(row)
+        return {name: self._sibling(name, row.get(name)) for name in sorted(names - _RESULTS - {"request"})}
+
+    def _sibling(self, name: str, value: object) -> object:
+        coerced = self._behaviour.echo is Echo.COERCED and self._shape.at(name).like_numbers
+        if not coerced or not isinstance(value, str):
+            return value
+        return float(value) if "." in value else int(value)
+
+    @property
+    def _union(self) -> bool:
+        return self._behaviour.union_nulls
+
+    def _echoed(self, request: Json) -> object:
+        return _united(request, self._shape.at("request"), nulls=self._union)
+
+    def _outcome(self, fate: Fate, prompt: Prompt, dice: random.Random, now: datetime) -> dict[str, object]:
+        if fate in _STATUS:
+            return self._failure(fate, dice)
+        response = {
+            "createTime": _microseconds(now),
+            "modelVersion": self._model,
+            "responseId": f"{dice.getrandbits(128):032x}"[:22],
+        }
+        if fate is Fate.BLOCKED:
+            feedback = {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "The prompt was blocked."}
+            return self._response(
+                {**response, "promptFeedback": feedback, **self._usage(prompt.tokens, 0, dice)}
+            )
+        if fate is Fate.SAFETY:
+            return self._response(
+                {**response, "candidates": [_withheld()], **self._usage(prompt.tokens, 0, dice)}
+            )
+        text, reason = self._text(fate, prompt, dice)
+        answered = tokens_in(text) * prompt.candidates
+        candidates = [_candidate(text, reason, dice) for _ in range(prompt.candidates)]
+        return self._response(
+            {**response, "candidates": candidates, **self._usage(prompt.tokens, answered, dice)}
+        )
+
+    def _response(self, response: dict[str, object]) -> dict[str, object]:
+        return {"response": dict(sorted(response.items()))}
+
+    def _failure(self, fate: Fate, dice: random.Random) -> dict[str, object]:
+        code, lead, message, status = _STATUS[fate]
+        error = {"code": code, "message": message.format(model=self._model), "status": status}
+        written = orjson.dumps({"error": error}).decode().replace('":', '": ').replace(',"', ', "')
+        empty = self._behaviour.empty_response_on_failure and dice.random() < 0.5  # noqa: PLR2004
+        return {"status": f"{lead}: {written}", **({"response": {}} if empty else {})}
+
+    def _text(self, fate: Fate, prompt: Prompt, dice: random.Random) -> tuple[str, str]:
+        words = self._behaviour.answer_words
+        odd = dice.random() < self._behaviour.odd_rows
+        if prompt.wants_json:
+            text = json_text(prompt.text, prompt.schema, words, dice)
+        else:
+            text = plain_text(prompt.text, words, dice, odd=odd)
+        most = prompt.answer_tokens
+        if fate is Fate.CUT:
+            most = int(tokens_in(text) * _CUT_SHARE)
+        if most is None or tokens_in(text) <= most:
+            return text, "STOP"
+        return cut_to(text, most), "MAX_TOKENS"
+
+    def _usage(self, prompt_tokens: int, answer_tokens: int, dice: random.Random) -> dict[str, object]:
+        thoughts = dice.randint(50, 500) if dice.random() < self._behaviour.thinking_rows else 0
+        usage: dict[str, object] = {
+            "promptTokenCount": prompt_tokens,
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": prompt_tokens}],
+            "trafficType": "ON_DEMAND",
+        }
+        if answer_tokens:
+            usage["candidatesTokenCount"] = answer_tokens
+            usage["candidatesTokensDetails"] = [{"modality": "TEXT", "tokenCount": answer_tokens}]
+        if thoughts and answer_tokens:
+            usage["thoughtsTokenCount"] = thoughts
+        if dice.random() >= self._behaviour.no_total_rows:
+            usage["totalTokenCount"] = prompt_tokens + answer_tokens + (thoughts if answer_tokens else 0)
+        if dice.random() < self._behaviour.no_usage_rows:
+            return {}
+        return {"usageMetadata": dict(sorted(usage.items()))}
+
+
+def _drawn(number: float, shares: Mapping[Fate, float]) -> Fate | None:
+    """Return whose turn it is when ``number`` is drawn from [0, 1) and each fate has its share of it."""
+    for fate, share in shares.items():
+        if number < share:
+            return fate
+        number -= share
+    return None
+
+
+def _candidate(text: str, reason: str, dice: random.Random) -> dict[str, object]:
+    content = {"parts": [{"text": text}], "role": "model"}
+    return {"avgLogprobs": -round(dice.random(), 6), "content": content, "finishReason": reason}
+
+
+def _withheld() -> dict[str, object]:
+    rating = {"blocked": True, "category": "HARM_CATEGORY_HATE_SPEECH", "probability": "HIGH"}
+    return {"finishReason": "SAFETY", "safetyRatings": [rating]}
+
+
+def _united(value: object, shape: Shape, *, nulls: bool) -> object:
+    """Return ``value`` as the import leaves it: keys in order, and null for keys that other rows have."""
+    if isinstance(value, list):
+        return [_united(each, shape, nulls=nulls) for each in cast("list[object]", value)]
+    if not isinstance(value, dict):
+        return value
+    known = cast("dict[str, object]", value)
+    names = sorted({*known, *shape.below} if nulls else known)
+    return {name: _united(known.get(name), shape.at(name), nulls=nulls) for name in names}
+
+
+def _milliseconds(now: datetime) -> str:
+    return now.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _microseconds(now: datetime) -> str:
+    return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"

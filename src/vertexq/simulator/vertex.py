@@ -1,0 +1,278 @@
+"""The Vertex AI surface: batch prediction jobs, and the operations that delete them.
+
+What it speaks is REST as the aiplatform v1 discovery document (revision 20261106) has it, as v1beta1 too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+from aiohttp import web
+
+from vertexq.errors import NotFound, Refused
+from vertexq.simulator.behaviour import Behaviour, Behaviours
+from vertexq.simulator.creates import AcceptedCreate, Journal
+from vertexq.simulator.exchanges import Exchange, Exchanges
+from vertexq.simulator.faults import Faults
+from vertexq.simulator.fieldmask import masked
+from vertexq.simulator.filters import Facts, Predicate, job_filter
+from vertexq.simulator.jobs import SimulatedJob
+from vertexq.simulator.timing import Timing
+from vertexq.simulator.vertex_admin import vertex_admin_routes
+from vertexq.simulator.vertex_buckets import BucketCalls
+from vertexq.simulator.vertex_gate import CREATE, Call, Gate
+from vertexq.simulator.vertex_jobs import JobBook
+from vertexq.simulator.vertex_operations import Operations
+from vertexq.simulator.vertex_replies import answer, job_json, operation_json, page_size_from
+from vertexq.simulator.vertex_requests import invalid, job_from, output_prefix_of, project_number, uris_of
+from vertexq.simulator.vertex_run import Desk, Run
+from vertexq.states import JobState
+
+_LOCATION = "/{version:v1|v1beta1}/projects/{project:[^/]+}/locations/{location:[^/]+}"
+_JOBS = f"{_LOCATION}/batchPredictionJobs"
+_JOB = f"{_JOBS}/{{job:[^/:]+}}"
+# google-cloud-aiplatform asks for operations below /ui
+_OPERATION = f"{_LOCATION.replace('v1beta1', 'v1beta1|ui')}/operations/{{operation:[^/:]+}}"
+
+
+class VertexSurface:
+    """Batch prediction jobs that read from and write to the Cloud Storage at ``storage_url``.
+
+    With a ``home`` the accepted creates and the jobs outlive a restart; unfinished jobs start again then.
+    """
+
+    def __init__(
+        self,
+        *,
+        faults: Faults,
+        storage_url: str,
+        seed: int = 0,
+        timing: Timing | None = None,
+        behaviours: Behaviours | None = None,
+        home: Path | None = None,
+        required_token: str = "",
+        record_exchanges: bool = False,
+    ) -> None:
+        self.behaviours = behaviours or Behaviours(Behaviour())
+        self._faults = faults
+        self._home = home
+        self._timing = timing or Timing()
+        self._seed = seed
+        self._calls = BucketCalls(storage_url, token=required_token)
+        self._exchanges = Exchanges(wanted=record_exchanges)
+        self._late: set[asyncio.Task[None]] = set()
+        self._gate = Gate(
+            faults=faults, exchanges=self._exchanges, required_token=required_token, late=self._late
+        )
+        self._journal = Journal(None)
+        self._book = JobBook(None, seed=seed)
+        self._operations = Operations()
+        self._runs: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def accepted(self) -> list[AcceptedCreate]:
+        """The oracle: every create that was accepted, oldest first."""
+        return self._journal.accepted
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """The requests and answers so far, when they are recorded."""
+        return self._exchanges.kept()
+
+    async def start(self) -> None:
+        """Open the books; jobs that an earlier run left unfinished begin again."""
+        if self._home is not None:
+            self._home.mkdir(parents=True, exist_ok=True)
+            self._journal = Journal(self._home / "creates.jsonl")
+            self._book = JobBook(self._home / "jobs.jsonl", seed=self._seed)
+        await self._calls.open()
+        if self._book.unfinished():
+            self._keep(asyncio.create_task(self._begin_again()))
+
+    async def _begin_again(self) -> None:
+        await self._calls.reachable()
+        for job in self._book.unfinished():
+            self._book.put(replace(job, state=JobState.PENDING, tally=None, state_word="", error=None))
+            self._begin(job.name)
+
+    async def stop(self) -> None:
+        """End every job's task and every call. Safe to repeat."""
+        tasks = [*self._tasks, *self._late]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._calls.close()
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """Return the routes of both versions, and the simulator's own."""
+        methods: list[tuple[str, str, str, Call]] = [
+            ("POST", _JOBS, CREATE, self._create),
+            ("GET", _JOBS, "batchPredictionJobs.list", self._list),
+            ("GET", _JOB, "batchPredictionJobs.get", self._get),
+            ("DELETE", _JOB, "batchPredictionJobs.delete", self._delete),
+            ("POST", _JOB + ":cancel", "batchPredictionJobs.cancel", self._cancel),
+            ("GET", _OPERATION, "operations.get", self._operation),
+            ("POST", _OPERATION + ":wait", "operations.wait", self._operation),
+        ]
+        for verb, path, name, call in methods:
+            method = name if name == CREATE else f"aiplatform.projects.locations.{name}"
+            yield web.route(verb, path, self._gate.through(call, method=method))
+        yield from vertex_admin_routes(self.behaviours, lambda: self.accepted)
+
+    async def _create(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        location = request.match_info["location"]
+        given = job_from(body, location=location)
+        now = datetime.now(UTC)
+        number = self._book.next_number()
+        job = SimulatedJob(
+            number=number,
+            id=self._book.job_id(number),
+            project=project_number(request.match_info["project"]),
+            location=location,
+            display_name=str(given["displayName"]),
+            model=str(given["model"]),
+            input_uris=uris_of(given),
+            output_prefix=output_prefix_of(given),
+            labels=cast("dict[str, str]", given.get("labels", {})),
+            body=given,
+            created=now,
+            updated=now,
+        )
+        self._accept(job, body)
+        self._begin(job.name)
+        return answer(job_json(job), request)
+
+    def _accept(self, job: SimulatedJob, body: bytes) -> None:
+        """Write the create down; from here on the job would be paid for."""
+        create = AcceptedCreate(
+            name=job.name,
+            display_name=job.display_name,
+            labels=dict(job.labels),
+            model=job.model,
+            time=job.created,
+            body_digest=hashlib.sha256(body).hexdigest(),
+        )
+        self._journal.append(create)
+        self._book.put(job)
+
+    def _begin(self, name: str) -> None:
+        desk = Desk(
+            book=self._book,
+            calls=self._calls,
+            behaviours=self.behaviours,
+            timing=self._timing,
+            seed=self._seed,
+        )
+        run = self._runs[name] = Run(desk, name)
+        task = asyncio.create_task(run.run())
+        self._keep(task)
+        task.add_done_callback(lambda _: self._runs.pop(name, None))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        return answer(job_json(self._asked_for(request, lagging=True)), request)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        """Answer with a page, newest first; a page's token is the place of its last job."""
+        query = request.query
+        wanted = job_filter(query.get("filter", ""))
+        size = page_size_from(query.get("pageSize", ""))
+        found = self._found(request, wanted, before=_place_in(query.get("pageToken", "")), most=size + 1)
+        page: dict[str, object] = {}
+        if found:
+            mask = query.get("readMask", "")
+            page["batchPredictionJobs"] = [masked(job_json(job), mask) for job in found[:size]]
+        if len(found) > size:
+            page["nextPageToken"] = base64.urlsafe_b64encode(f"{found[size - 1].number}".encode()).decode()
+        return answer(page, request)
+
+    def _found(
+        self, request: web.Request, wanted: Predicate, *, before: int | None, most: int
+    ) -> list[SimulatedJob]:
+        self._operations.settle(self._book.drop)
+        found: list[SimulatedJob] = []
+        for job in self._book.newest_first(_parent_of(request), before=before):
+            lag_s = self._behaviour_of(job).list_lag_s
+            if wanted(_facts(job)) and not _younger(job, lag_s):
+                found.append(job)
+            if len(found) >= most:
+                break
+        return found
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        job = self._asked_for(request)
+        self._book.put(job.cancel_asked(datetime.now(UTC)))
+        if job.name in self._runs:
+            self._runs[job.name].nudge()
+        return answer({}, request)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        job = self._asked_for(request)
+        if not job.finished:
+            message = f"The job {job.name} is not in a terminal state: {job.state}. Cancel it first."
+            raise Refused(message, status=400, code="FAILED_PRECONDITION")
+        begun = self._operations.begin(_parent_of(request), job.name, takes_s=self._timing.operation_s)
+        return answer(operation_json(begun, done=False), request)
+
+    async def _operation(self, request: web.Request) -> web.Response:
+        self._operations.settle(self._book.drop)
+        name = f"{_parent_of(request)}/operations/{request.match_info['operation']}"
+        found = self._operations.get(name)
+        if found is None:
+            raise NotFound(f"The Operation {name} does not exist.", status=404, code="NOT_FOUND")
+        begun, done = found
+        return answer(operation_json(begun, done=done), request)
+
+    def _asked_for(self, request: web.Request, *, lagging: bool = False) -> SimulatedJob:
+        """Return the job in the request's path, or raise ``NotFound``; a young one may lag behind."""
+        self._operations.settle(self._book.drop)
+        name = f"{_parent_of(request)}/batchPredictionJobs/{request.match_info['job']}"
+        job = self._book.get(name)
+        if job is None or (lagging and _younger(job, self._behaviour_of(job).get_lag_s)):
+            raise NotFound(f"The BatchPredictionJob {name} does not exist.", status=404, code="NOT_FOUND")
+        return job
+
+    def _behaviour_of(self, job: SimulatedJob) -> Behaviour:
+        return self.behaviours.of(job.display_name, job.labels)
+
+
+def _parent_of(request: web.Request) -> str:
+    match = request.match_info
+    return f"projects/{project_number(match['project'])}/locations/{match['location']}"
+
+
+def _younger(job: SimulatedJob, age_s: float) -> bool:
+    return datetime.now(UTC) - job.created < timedelta(seconds=age_s)
+
+
+def _facts(job: SimulatedJob) -> Facts:
+    return Facts(
+        display_name=job.display_name,
+        model_display_name="",  # a publisher's model has none
+        state=job.state_word or job.state.value,
+        create_time=job.created,
+        labels=job.labels,
+    )
+
+
+def _place_in(token: str) -> int | None:
+    """Return the place of the last job of the page before; None for the first page."""
+    if not token:
+        return None
+    try:
+        return int(base64.urlsafe_b64decode(token))
+    except (binascii.Error, ValueError) as error:
+        raise invalid("The page token is invalid.", field="page_token") from error

@@ -1,0 +1,65 @@
+"""A job's output in Cloud Storage: the final file or shards, and files of rows that are done already."""
+
+from __future__ import annotations
+
+import random
+
+from vertexq.model import GcsUri
+from vertexq.simulator.behaviour import Behaviour
+from vertexq.simulator.vertex_buckets import BucketCalls, ObjectWriter
+
+_WINDOW_ROWS = 1_000  # lines change places within so many, which is what is held in memory
+
+
+class Output:
+    """What a job writes below its output directory; final files are there after ``close``, not before."""
+
+    def __init__(self, calls: BucketCalls, directory: str, *, behaviour: Behaviour, salt: str) -> None:
+        self._calls = calls
+        self._directory = GcsUri.parse(directory)
+        self._behaviour = behaviour
+        self._dice = random.Random(salt)
+        self._window: list[bytes] = []
+        self._early: list[bytes] = []
+        self._early_files = 0
+        self._lines = 0
+        self._files = [ObjectWriter(calls, self._directory.join(name)) for name in _names(behaviour.shards)]
+
+    async def add(self, lines: tuple[bytes, ...]) -> None:
+        """Take the output of one row."""
+        self._window += lines
+        self._early += lines
+        if len(self._window) >= _WINDOW_ROWS:
+            await self._flush()
+        if 0 < self._behaviour.incremental_rows <= len(self._early):
+            await self._publish_early()
+        elif not self._behaviour.incremental_rows:
+            self._early.clear()
+
+    async def close(self) -> None:
+        """Write what is held and publish the final files."""
+        await self._flush()
+        for file in self._files:
+            await file.close()
+
+    async def _flush(self) -> None:
+        if self._behaviour.shuffle:
+            self._dice.shuffle(self._window)
+        for line in self._window:
+            await self._files[self._lines % len(self._files)].write(line)
+            self._lines += 1
+        self._window.clear()
+
+    async def _publish_early(self) -> None:
+        name = f"incremental_predictions/predictions_{self._early_files:05}.jsonl"
+        file = ObjectWriter(self._calls, self._directory.join(name))
+        await file.write(b"".join(self._early))
+        await file.close()
+        self._early.clear()
+        self._early_files += 1
+
+
+def _names(shards: int) -> list[str]:
+    if shards <= 1:
+        return ["predictions.jsonl"]
+    return [f"predictions-{shard:05}-of-{shards:05}.jsonl" for shard in range(shards)]

@@ -1,0 +1,251 @@
+"""One simulated job on its way from PENDING to its end, as a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import aiohttp
+
+from vertexq.model import GcsUri, JobError
+from vertexq.simulator.answers import Answerer, Fate, OutputRow
+from vertexq.simulator.behaviour import Behaviour, Behaviours
+from vertexq.simulator.importer import Importer
+from vertexq.simulator.jobs import SimulatedJob, Tally
+from vertexq.simulator.timing import Timing
+from vertexq.simulator.vertex_buckets import BucketCalls
+from vertexq.simulator.vertex_jobs import JobBook
+from vertexq.simulator.vertex_output import Output
+from vertexq.states import JobState
+
+_LOOK_S = 0.02  # how often a job that is stuck looks whether it still is
+_BREATH_ROWS = 100  # after so many rows others have their turn
+_AWAY = (JobState.PAUSED, JobState.UPDATING)
+_EXPORT_FAILED = "Failed to export data. Error encountered during execution. Retrying may solve the problem."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What every run works with."""
+
+    book: JobBook
+    calls: BucketCalls
+    behaviours: Behaviours
+    timing: Timing
+    seed: int
+
+
+class _Over(Exception):
+    """The job has ended; the run unwinds."""
+
+
+class Run:
+    """The run of one job. ``nudge`` makes it look at the book at once, after a cancel."""
+
+    def __init__(self, desk: Desk, name: str) -> None:
+        self._desk = desk
+        self._name = name
+        self._nudged = asyncio.Event()
+        self._importer = Importer()
+        self._inputs: list[GcsUri] = []
+
+    def nudge(self) -> None:
+        """Look at the book now."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Take the job to its end."""
+        try:
+            await self._wait_to_run()
+            await self._import()
+            await self._predict()
+        except _Over:
+            return
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            self._fail(JobError(code=13, message=_EXPORT_FAILED))
+
+    @property
+    def _job(self) -> SimulatedJob:
+        job = self._desk.book.get(self._name)
+        if job is None or job.finished:
+            raise _Over
+        return job
+
+    @property
+    def _behaviour(self) -> Behaviour:
+        job = self._job
+        return self._desk.behaviours.of(job.display_name, job.labels)
+
+    def _put(self, change: Callable[[SimulatedJob, datetime], SimulatedJob]) -> None:
+        self._desk.book.put(change(self._job, _now()))
+
+    def _move(self, to: JobState) -> None:
+        self._put(lambda job, at: job.moved(to, at))
+
+    def _fail(self, error: JobError) -> None:
+        self._put(lambda job, at: job.failed(error, at))
+
+    async def _wait_to_run(self) -> None:
+        await self._stay(JobState.PENDING)
+        await self._wait(self._desk.timing.pending_s)
+        behaviour = self._behaviour
+        if self._desk.timing.queued_s or behaviour.expires or behaviour.stuck_state is JobState.QUEUED:
+            self._move(JobState.QUEUED)
+            await self._wait(self._desk.timing.queued_s)
+            await self._stay(JobState.QUEUED)
+        if self._behaviour.expires:
+            self._move(JobState.EXPIRED)
+            raise _Over
+        await self._check_buckets()
+
+    async def _check_buckets(self) -> None:
+        if not self._job.input_uris or not self._job.output_prefix:
+            self._fail(JobError(code=9, message="The simulator reads and writes Cloud Storage only."))
+            raise _Over
+        for uri in (*self._job.input_uris, self._job.output_prefix):
+            bucket = GcsUri.parse(uri).bucket
+            if not await self._desk.calls.has_bucket(bucket):
+                await self._wait(self._desk.timing.bad_bucket_s)
+                text = f"Failed to get GCS bucket location for {bucket}. Please check that the bucket exists"
+                self._fail(JobError(code=9, message=f"{text} and permissions are set correctly."))
+                raise _Over
+
+    async def _import(self) -> None:
+        """Look at every line before the first row runs."""
+        self._importer = Importer(check=self._behaviour.import_check)
+        for uri in self._job.input_uris:
+            found = await self._desk.calls.matching(uri)
+            if not found:
+                self._fail(JobError(code=5, message=f"Failed to import data. Not found: Uri {uri}"))
+                raise _Over
+            self._inputs += found
+        async for line in self._desk.calls.lines(self._inputs):
+            if error := self._importer.feed(line):
+                self._fail(error)
+                raise _Over
+            if self._importer.rows % _BREATH_ROWS == 0:
+                await self._wait(0)
+        if error := self._importer.close():
+            self._fail(error)
+            raise _Over
+
+    async def _predict(self) -> None:
+        job, behaviour = self._job, self._behaviour
+        directory = f"{job.output_prefix.rstrip('/')}/prediction-model-{_now():%Y-%m-%dT%H:%M:%S.%f}Z"
+        self._move(JobState.RUNNING)
+        early = "" if behaviour.late_output_info else directory
+        self._put(lambda job, _: replace(job, state_word=behaviour.state_word, output_directory=early))
+        salt = self._importer.digest
+        output = Output(self._desk.calls, directory, behaviour=behaviour, salt=f"{self._desk.seed}{salt}")
+        answerer = Answerer(
+            seed=self._desk.seed, model=job.model, behaviour=behaviour, shape=self._importer.shape, salt=salt
+        )
+        await self._rows(answerer, output)
+        self._put(lambda job, at: replace(job, output_directory=directory, updated=at))
+        await self._end(output)
+
+    async def _rows(self, answerer: Answerer, output: Output) -> None:
+        """Answer row after row, not faster than ``Timing`` says, until all are done or a cancel comes."""
+        tally = Tally(incomplete=self._importer.rows)
+        self._count(tally)
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
+        done = 0
+        async for line in self._desk.calls.lines(self._inputs):
+            await self._incident(done)
+            if self._stopping:
+                break
+            row = answerer.answer(line, _now())
+            await output.add(row.lines)
+            tally = _counted(tally, row)
+            done += 1
+            ahead_s = self._desk.timing.due_s(done) - (clock() - began_s)
+            if ahead_s > _LOOK_S or done % _BREATH_ROWS == 0:
+                self._count(tally)
+                await self._wait(max(ahead_s, 0))
+        self._count(tally)
+        await self._stay(JobState.RUNNING)
+        await self._wait(self._desk.timing.run_s - (clock() - began_s))
+
+    def _count(self, tally: Tally) -> None:
+        self._put(lambda job, at: job.counted(tally, at))
+
+    @property
+    def _stopping(self) -> bool:
+        return self._job.state is JobState.CANCELLING and not self._behaviour.cancel_loses
+
+    async def _incident(self, done: int) -> None:
+        """Fail, or be away from RUNNING for a while, at the row where ``Behaviour.fail_at`` says so."""
+        behaviour = self._behaviour
+        if done != int(behaviour.fail_at * self._importer.rows):
+            return
+        if behaviour.fail_code:
+            self._fail(JobError(code=behaviour.fail_code, message=behaviour.fail_message))
+            raise _Over
+        away = behaviour.stuck_state
+        if away is not None and away in _AWAY and self._job.state is JobState.RUNNING:
+            await self._be_away(away)
+
+    async def _be_away(self, state: JobState) -> None:
+        self._move(state)
+        await self._stay(state)
+        if self._job.state is state:
+            self._move(JobState.RUNNING)
+
+    async def _end(self, output: Output) -> None:
+        if self._job.state is JobState.CANCELLING:
+            await self._wait(self._desk.timing.cancelling_s)
+        if self._behaviour.export_denied:
+            self._fail(_denied(self._job))
+            return
+        await output.close()
+        if self._stopping:
+            self._put(lambda job, at: job.cancelled(at))
+        elif self._behaviour.partial:
+            self._move(JobState.PARTIALLY_SUCCEEDED)
+        else:
+            self._move(JobState.SUCCEEDED)
+
+    async def _stay(self, state: JobState) -> None:
+        """Stay for as long as the behaviour says that jobs are stuck in ``state``, or until a cancel."""
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
+        while self._job.state is state and self._behaviour.stuck_state is state:
+            longest_s = self._behaviour.stuck_s
+            if longest_s is not None and clock() - began_s >= longest_s:
+                return
+            await self._wait(_LOOK_S)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, or not to the end when the job is cancelled in the meantime; raise ``_Over`` if it ended."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+        elif not self._nudged.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._nudged.wait(), seconds)
+        else:
+            await asyncio.sleep(min(seconds, _LOOK_S))
+        _ = self._job
+
+
+def _counted(tally: Tally, row: OutputRow) -> Tally:
+    if row.fate is Fate.MISSING:
+        return tally
+    left = tally.incomplete - 1
+    if row.ok:
+        return replace(tally, successful=tally.successful + 1, incomplete=left)
+    return replace(tally, failed=tally.failed + 1, incomplete=left)
+
+
+def _denied(job: SimulatedJob) -> JobError:
+    agent = f"service-{job.project}@gcp-sa-aiplatform.iam.gserviceaccount.com"
+    file = f"{job.output_directory}/predictions.jsonl"
+    what = f'doesn\'t have sufficient permission "storage.objects.create" to write {file}.'
+    return JobError(code=7, message=f"Service account {agent} {what}")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
