@@ -77,7 +77,7 @@ def with_nulls(value: Any) -> Any:
         turned = {name: with_nulls(item) for name, item in reversed(fields.items())}
         return {"first extra": None, **turned, "last extra": None}
     if isinstance(value, list):
-        items: list[Any] = value
+        items = cast("list[Any]", value)  # type: ignore[redundant-cast]
         return [with_nulls(item) for item in items]
     return value
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import orjson
 
 from vertexq.families.base import Family, NoRequest
+from vertexq.families.row_status import parse_status
 from vertexq.model import Outcome
 from vertexq.rows import Answer, AnswerColumns, Unreadable
 
@@ -84,6 +84,25 @@ _NO_RESPONSE_BYTES = len("null")  # shorter than any answer: absent, {} or null
 _SUCCEEDED = Outcome.SUCCEEDED
 _NO_USAGE = _Usage()
 _NO_CANDIDATE = _Candidate()
+_FINISH_REASONS = (  # in the order of their numbers, which is that of the discovery document
+    "FINISH_REASON_UNSPECIFIED",
+    "STOP",
+    "MAX_TOKENS",
+    "SAFETY",
+    "RECITATION",
+    "OTHER",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MALFORMED_FUNCTION_CALL",
+    "MODEL_ARMOR",
+    "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT",
+    "IMAGE_RECITATION",
+    "IMAGE_OTHER",
+    "UNEXPECTED_TOOL_CALL",
+    "NO_IMAGE",
+)
 _BLOCKING_REASONS = frozenset(
     {
         "SAFETY",
@@ -123,19 +142,26 @@ def _answered(parsed: _Line, response: _Response, body: bytes) -> AnswerColumns:
     candidates = response.candidates
     candidate = candidates[0] if candidates else _NO_CANDIDATE
     content, reason = candidate.content, candidate.finishReason
+    if isinstance(reason, int):
+        candidate.finishReason = reason = _reason_name(reason)
     parts = content.parts if content else None
     outcome, message = _SUCCEEDED, None
-    if parts and len(parts) == 1 and not parts[0].thought:
-        text = parts[0].text
+    if parts and len(parts) == 1 and parts[0].text and not parts[0].thought:
+        text: str | None = parts[0].text
     else:
         text = _text(parts or [])
-        if text is None or response.promptFeedback:
+        if not text or response.promptFeedback:
             outcome, message = _without_text(candidate, response)
     return (
-        parsed.key, outcome, text, reason if reason is None or isinstance(reason, str) else str(reason), None, message,
+        parsed.key, outcome, text, reason, None, message,
         prompt, usage.candidatesTokenCount, usage.thoughtsTokenCount, usage.cachedContentTokenCount, total,
         response.modelVersion, parsed.processed_time, body,
     )  # fmt: skip
+
+
+def _reason_name(number: int) -> str:
+    """Return the name of a ``finishReason`` that came as its number; one newer than us stays a number."""
+    return _FINISH_REASONS[number] if 0 <= number < len(_FINISH_REASONS) else str(number)
 
 
 def _total(usage: _Usage) -> int:
@@ -186,31 +212,6 @@ def _failed(parsed: _Line, body: bytes) -> Answer:
         error_message=message,
         processed_at=parsed.processed_time,
     )
-
-
-class _Error(msgspec.Struct):
-    code: int | None = None
-    message: str | None = None
-
-
-class _Envelope(msgspec.Struct):
-    error: _Error
-
-
-def parse_status(status: object) -> tuple[int | None, str]:
-    """Read a row's error: (HTTP code or None, message).
-
-    The text is ``<prefix>: <JSON of Google's error envelope>``; anything else is kept as it is.
-    """
-    text = status if isinstance(status, str) else orjson.dumps(status).decode()
-    brace = text.find("{")
-    if brace >= 0:
-        try:
-            error = msgspec.json.decode(text[brace:].encode(), type=_Envelope).error
-        except (msgspec.DecodeError, UnicodeEncodeError):
-            return None, text
-        return error.code, error.message or text
-    return None, text
 
 
 def request(row: str | Mapping[str, Any]) -> Mapping[str, Any]:
