@@ -1,0 +1,57 @@
+"""What tests share: a clean environment, and real servers that are started once for each test process."""
+# redis has types that pyright calls partially unknown.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from vertexq.embedded import Postgres, Valkey
+from vertexq.testing import postgres_server, valkey_server
+
+FOREIGN = ("VERTEXQ_", "GOOGLE_", "CLOUDSDK_", "STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "CELERY_")
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no setting of whoever runs the tests reach them."""
+    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL for this test process."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """Return the URL of an empty database of the test's own."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+    return postgres.database_url(name)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """Run a Valkey for this test process."""
+    with valkey_server() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey: Valkey) -> str:
+    """Return the URL, for Celery, of a Valkey that holds nothing."""
+    with valkey.connect() as client:
+        client.flushall()
+    return valkey.url
