@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, insert, select, up
 
 from vertexq.errors import Conflict, LeaseLost, UnknownSubmission
 from vertexq.ledger.convert import columns
-from vertexq.ledger.engine import translated
 from vertexq.ledger.schema import audit, batches, submissions
 from vertexq.ledger.times import database_now
+from vertexq.ledger.translation import translated
 from vertexq.ledger.values import Claim, Record
 from vertexq.states import BatchState, SubmissionState, may_follow
 
@@ -28,8 +28,10 @@ class LedgerPart:
 
     @contextmanager
     def _reading(self) -> Generator[Connection]:
-        options = {"vertexq_reading": True}
-        with translated(self._engine), self._engine.connect().execution_options(**options) as connection:
+        with (
+            translated(self._engine),
+            self._engine.connect().execution_options(vertexq_reading=True) as connection,
+        ):
             yield connection
 
     @contextmanager
@@ -55,34 +57,56 @@ def change(
 ) -> RowMapping:
     """Update one record by compare-and-set on its version, and on the claim's fence when there is one.
 
-    Raise ``LeaseLost`` or ``Conflict`` when somebody else was first; nothing is changed then.
+    The claim may be on another record, as when the holder of a submission moves its batches. Raise
+    ``LeaseLost`` or ``Conflict`` when somebody else was first; nothing is changed then.
     """
+    if claim is not None:
+        check_claim(connection, claim)
     table = TABLE_OF[record]
-    statement = update(table).where(table.c.id == record_id, table.c.version == version)
-    if claim is not None and claim.id == record_id:
-        statement = statement.where(table.c.fence == claim.fence)
-    statement = statement.values(**columns(values), version=version + 1, updated_at=now)
-    row = connection.execute(statement.returning(*table.c)).mappings().one_or_none()
+    row = (
+        connection.execute(
+            update(table)
+            .where(table.c.id == record_id, table.c.version == version)
+            .values(**columns(values), version=version + 1, updated_at=now)
+            .returning(*table.c)
+        )
+        .mappings()
+        .one_or_none()
+    )
     if row is None:
-        raise _overtaken(connection, record, record_id, version, claim)
+        there = fetch(connection, record, record_id)
+        raise Conflict(
+            f"{record} {record_id} is {there['state']} at version {there['version']}, not at version "
+            f"{version}: somebody else moved it; read it again"
+        )
     return row
 
 
-def _overtaken(
-    connection: Connection, record: Record, record_id: str, version: int, claim: Claim | None
-) -> Conflict:
-    row = fetch(connection, record, record_id)
-    if claim is not None and claim.id == record_id and row["fence"] != claim.fence:
-        return LeaseLost(f"{record} {record_id}: another worker has taken over (token {row['fence']})")
-    return Conflict(
-        f"{record} {record_id} is at version {row['version']}, not {version}: it was moved meanwhile"
-    )
+def check_claim(connection: Connection, claim: Claim) -> None:
+    """Raise ``LeaseLost`` unless ``claim`` is the newest; it stays so until the transaction ends."""
+    table = TABLE_OF[claim.record]
+    query = select(table.c.fence, table.c.lease_owner).where(table.c.id == claim.id)
+    newest = connection.execute(query.with_for_update(key_share=True)).one_or_none()
+    if newest is None or newest.fence != claim.fence:
+        holder = f"{newest.lease_owner} has token {newest.fence}" if newest else "the record is gone"
+        raise LeaseLost(
+            f"{claim.record} {claim.id}: token {claim.fence} of {claim.owner} was refused, {holder}; "
+            "this worker should stop"
+        )
 
 
-def fetch(connection: Connection, record: Record, record_id: str) -> RowMapping:
-    """Return a record's row; raise ``UnknownSubmission`` when the ledger has none."""
+def fetch(connection: Connection, record: Record, record_id: str, *, locked: bool = False) -> RowMapping:
+    """Return a record's row; raise ``UnknownSubmission`` when the ledger has none.
+
+    ``locked`` keeps others from writing to it until the transaction ends; on SQLite a writer is alone anyway.
+    """
     table = TABLE_OF[record]
-    row = connection.execute(select(table).where(table.c.id == record_id)).mappings().one_or_none()
+    query = select(table).where(table.c.id == record_id)
+    row = (
+        connection.execute(query.with_for_update(key_share=True) if locked else query)
+        .mappings()
+        .one_or_none()
+    )
     if row is None:
         raise UnknownSubmission(
             f"the ledger has no {record} called {record_id!r}; `vertexq status` lists what it has"
@@ -105,16 +129,25 @@ def write_audit(
     now: datetime,
     actor: str,
 ) -> None:
-    """Add the line that says what was moved, when and by whom."""
-    connection.execute(
-        insert(audit).values(
-            record=record.value,
-            record_id=row["id"],
-            at=now,
-            from_state=came_from,
-            to_state=row["state"],
-            version=row["version"],
-            actor=actor,
-            reason=row["reason"],
-        )
-    )
+    """Add the line that says what was moved, when, by whom and why."""
+    connection.execute(insert(audit).values(**_audit_row(record, {**row}, came_from, now, actor)))
+
+
+def first_audit(record: Record, row: Mapping[str, Any], now: datetime, actor: str) -> dict[str, Any]:
+    """Return the line that says how a record came into the ledger."""
+    return _audit_row(record, {"reason": "", **row}, "", now, actor)
+
+
+def _audit_row(
+    record: Record, row: Mapping[str, Any], came_from: str, now: datetime, actor: str
+) -> dict[str, Any]:
+    return {
+        "record": record,
+        "record_id": row["id"],
+        "at": now,
+        "from_state": came_from,
+        "to_state": row["state"],
+        "version": row["version"],
+        "actor": actor,
+        "reason": row["reason"],
+    }

@@ -10,10 +10,9 @@ from typing import Any, Unpack
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from vertexq.errors import LeaseLost
-from vertexq.ledger.base import LedgerPart, change, check_move, fetch, write_audit
+from vertexq.ledger.base import LedgerPart, change, check_claim, check_move, fetch, first_audit, write_audit
 from vertexq.ledger.convert import to_batch, to_submission
-from vertexq.ledger.schema import batches, ranges, spool
+from vertexq.ledger.schema import audit, batches, ranges, spool
 from vertexq.ledger.times import database_now
 from vertexq.ledger.values import BatchFields, Claim, NewBatch, OutputRange, Record
 from vertexq.model import Batch, Counts, JobStats, Submission, Usage
@@ -32,31 +31,27 @@ class Batches(LedgerPart):
         check_move(submission.state, SubmissionState.RUNNING)
         with self._writing() as connection:
             now = database_now(connection)
-            for batch in new:
-                connection.execute(insert(batches).values(**_new_row(submission.id, batch, now)))
-                row = fetch(connection, Record.BATCH, batch.id)
-                write_audit(connection, Record.BATCH, row, came_from="", now=now, actor=claim.owner)
-            connection.execute(delete(spool).where(spool.c.submission_id == submission.id))
-            values = {
-                "state": SubmissionState.RUNNING.value,
-                "rows": sum(batch.rows for batch in new),
-                "attempts": 0,
-                "reason": "",
-                "next_action_at": now + timedelta(seconds=_SETTLE_LOOK_S),
-                "hint_sent_at": None,
-            }
             row = change(
-                connection, Record.SUBMISSION, submission.id,
-                version=submission.version, now=now, values=values, claim=claim,
-            )  # fmt: skip
-            write_audit(
                 connection,
                 Record.SUBMISSION,
-                row,
-                came_from=submission.state.value,
+                submission.id,
+                version=submission.version,
                 now=now,
-                actor=claim.owner,
+                values={
+                    "state": SubmissionState.RUNNING,
+                    "rows": sum(batch.rows for batch in new),
+                    "attempts": 0,
+                    "reason": "",
+                    "next_action_at": now + timedelta(seconds=_SETTLE_LOOK_S),
+                    "hint_sent_at": None,
+                },
+                claim=claim,
             )
+            write_audit(
+                connection, Record.SUBMISSION, row, came_from=submission.state, now=now, actor=claim.owner
+            )
+            _enter(connection, submission.id, new, now, claim.owner)
+            connection.execute(delete(spool).where(spool.c.submission_id == submission.id))
             return to_submission(row)
 
     def batches(self, submission_id: str) -> list[Batch]:
@@ -73,7 +68,10 @@ class Batches(LedgerPart):
     def move_batch(
         self, batch: Batch, to: BatchState, *, claim: Claim | None = None, **values: Unpack[BatchFields]
     ) -> Batch:
-        """Move a batch; without ``next_action_at`` nothing more is due for it."""
+        """Move a batch; without ``next_action_at`` nothing is due for it, without ``reason`` it has none.
+
+        Raise ``Conflict`` or ``LeaseLost`` when somebody else was first, ``ValueError`` for an illegal move.
+        """
         check_move(batch.state, to)
         with self._writing() as connection:
             return _move(connection, batch, to, claim, values, database_now(connection))
@@ -95,6 +93,7 @@ class Batches(LedgerPart):
         Counting and moving are one transaction under a lock on the slots, so that racing workers never
         exceed them.
         """
+        check_move(batch.state, BatchState.SENDING)
         with self._writing() as connection:
             _lock_slots(connection, batch)
             if _slots_taken(connection, batch) >= slots:
@@ -111,18 +110,17 @@ class Batches(LedgerPart):
 
     def settle_ready(self, submission_id: str) -> bool:
         """Tell whether every batch of a submission has come to its end."""
-        ended = [state.value for state in BATCH_TERMINAL]
-        query = select(func.count()).where(
-            batches.c.submission_id == submission_id, batches.c.state.not_in(ended)
+        open_ones = select(batches.c.id).where(
+            batches.c.submission_id == submission_id, batches.c.state.not_in(sorted(BATCH_TERMINAL))
         )
         with self._reading() as connection:
-            return connection.execute(query).scalar_one() == 0
+            return connection.execute(open_ones.limit(1)).first() is None
 
     def pin_ranges(self, batch: Batch, found: Sequence[OutputRange], *, claim: Claim) -> list[OutputRange]:
         """Write down what is to be ingested; ranges that are pinned already stay as they are."""
         with self._writing() as connection:
             dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-            _check_claim(connection, claim)
+            check_claim(connection, claim)
             for one in found:
                 statement = dialect.insert(ranges).values(**asdict(one))
                 connection.execute(statement.on_conflict_do_nothing())
@@ -140,21 +138,39 @@ class Batches(LedgerPart):
     ) -> Batch:
         """Mark a range as ingested and bring the batch's account up to date, in one transaction."""
         with self._writing() as connection:
-            connection.execute(
-                update(ranges)
-                .where(
-                    ranges.c.batch_id == done.batch_id,
-                    ranges.c.object_name == done.object_name,
-                    ranges.c.generation == done.generation,
-                    ranges.c.start == done.start,
-                )
-                .values(done=True)
-            )
             row = change(
                 connection, Record.BATCH, batch.id,
                 version=batch.version, now=database_now(connection), values=values, claim=claim,
             )  # fmt: skip
+            _mark_done(connection, done)
             return to_batch(row)
+
+
+def _enter(
+    connection: Connection, submission_id: str, new: Sequence[NewBatch], now: datetime, actor: str
+) -> None:
+    """Insert batches and the first line of each one's audit trail."""
+    rows = [_new_row(submission_id, batch, now) for batch in new]
+    if rows:
+        connection.execute(insert(batches), rows)
+        connection.execute(insert(audit), [first_audit(Record.BATCH, row, now, actor) for row in rows])
+
+
+def _mark_done(connection: Connection, done: OutputRange) -> None:
+    marked = connection.execute(
+        update(ranges)
+        .where(
+            ranges.c.batch_id == done.batch_id,
+            ranges.c.object_name == done.object_name,
+            ranges.c.generation == done.generation,
+            ranges.c.start == done.start,
+        )
+        .values(done=True)
+    )
+    if marked.rowcount != 1:
+        raise ValueError(
+            f"{done.object_name}#{done.generation}@{done.start} was never pinned for {done.batch_id}"
+        )
 
 
 def _move(
@@ -165,19 +181,19 @@ def _move(
     values: BatchFields,
     now: datetime,
 ) -> Batch:
-    changed: dict[str, Any] = {"next_action_at": None, **values, "state": to.value, "hint_sent_at": None}
+    changed: dict[str, Any] = {
+        "reason": "",
+        "next_action_at": None,
+        **values,
+        "state": to,
+        "hint_sent_at": None,
+    }
     row = change(
         connection, Record.BATCH, batch.id, version=batch.version, now=now, values=changed, claim=claim
     )
     actor = claim.owner if claim else "poll"
-    write_audit(connection, Record.BATCH, row, came_from=batch.state.value, now=now, actor=actor)
+    write_audit(connection, Record.BATCH, row, came_from=batch.state, now=now, actor=actor)
     return to_batch(row)
-
-
-def _check_claim(connection: Connection, claim: Claim) -> None:
-    row = fetch(connection, claim.record, claim.id)
-    if row["fence"] != claim.fence:
-        raise LeaseLost(f"{claim.record} {claim.id}: another worker has taken over (token {row['fence']})")
 
 
 def _lock_slots(connection: Connection, batch: Batch) -> None:
@@ -190,11 +206,10 @@ def _lock_slots(connection: Connection, batch: Batch) -> None:
 
 
 def _slots_taken(connection: Connection, batch: Batch) -> int:
-    active = [state.value for state in BATCH_ACTIVE]
     query = select(func.count()).where(
         batches.c.project == batch.project,
         batches.c.location == batch.location,
-        batches.c.state.in_(active),
+        batches.c.state.in_(sorted(BATCH_ACTIVE)),
         batches.c.model == batch.model,
     )
     return connection.execute(query).scalar_one()
@@ -209,7 +224,7 @@ def _new_row(submission_id: str, new: NewBatch, now: datetime) -> dict[str, Any]
     return given | {
         "submission_id": submission_id,
         "labels": dict(new.labels),
-        "state": BatchState.READY.value,
+        "state": BatchState.READY,
         "version": 1,
         "stats": asdict(JobStats()),
         "counts": asdict(Counts()),

@@ -18,7 +18,8 @@ class Claims(LedgerPart):
     def claim(self, record: Record, record_id: str, *, owner: str, lease_s: float) -> Claim | None:
         """Take the lease on a record for ``lease_s`` seconds; None when somebody else holds it.
 
-        Every claim gets a higher fencing token than all before it, also one that follows a crash.
+        Every claim gets a higher fencing token than all before it, also one that follows a crash. A record
+        that is not there cannot be claimed: its producer may have rolled back.
         """
         table = TABLE_OF[record]
         with self._writing() as connection:

@@ -25,7 +25,8 @@ class DueWork(LedgerPart):
         """Return records that wait for a hint, and note that one is being sent now.
 
         A record is due when its time has come, nobody holds its lease, and no hint was sent within
-        ``resend_after_s`` seconds. Sweepers at the same time get different records.
+        ``resend_after_s`` seconds, or its worker has died since. Sweepers at the same time get different
+        records.
         """
         with self._writing() as connection:
             now = database_now(connection)
@@ -113,19 +114,19 @@ def _take_due(
     connection: Connection, record: Record, now: datetime, before: datetime, limit: int
 ) -> list[Due]:
     table = TABLE_OF[record]
-    chosen = (
+    chosen = (  # a common table expression is run once; a subquery with LIMIT may be run again and lock more
         select(table.c.id)
         .where(_is_due(table, now, before))
         .order_by(table.c.next_action_at)
         .limit(max(limit, 0))
         .with_for_update(skip_locked=True)
+        .cte("chosen")
     )
-    places = [table.c.project, table.c.location]
     taken = connection.execute(
         update(table)
-        .where(table.c.id.in_(chosen))
+        .where(table.c.id.in_(select(chosen.c.id)))
         .values(hint_sent_at=now)
-        .returning(table.c.id, table.c.state, *places)
+        .returning(table.c.id, table.c.state, table.c.project, table.c.location)
     )
     return [
         Due(record=record, id=row.id, state=row.state, project=row.project, location=row.location)
@@ -134,8 +135,10 @@ def _take_due(
 
 
 def _is_due(table: Table, now: datetime, before: datetime) -> ColumnElement[bool]:
+    """Tell what waits for a hint: a lease that ran out makes void the hint that led to it."""
+    hint, lease = table.c.hint_sent_at, table.c.lease_until
     return and_(
         table.c.next_action_at <= now,
-        or_(table.c.lease_until.is_(None), table.c.lease_until < now),
-        or_(table.c.hint_sent_at.is_(None), table.c.hint_sent_at < before),
+        or_(lease.is_(None), lease < now),
+        or_(hint.is_(None), hint < before, hint < lease),
     )

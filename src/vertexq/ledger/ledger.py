@@ -7,29 +7,32 @@ from typing import Self
 from vertexq.ledger.batches import Batches
 from vertexq.ledger.claims import Claims
 from vertexq.ledger.due import DueWork
-from vertexq.ledger.engine import open_engine, translated
-from vertexq.ledger.migrate import upgrade
+from vertexq.ledger.engine import open_engine
+from vertexq.ledger.migrate import check, upgrade
 from vertexq.ledger.submissions import Submissions
+from vertexq.ledger.translation import translated
 
 
 class Ledger(Submissions, Batches, Claims, DueWork):
-    """The SQL record of submissions and batches. Synchronous; safe in several threads and processes.
-
-    Not to be carried over a fork: open it in the process that uses it.
-    """
+    """The SQL record of submissions and batches. Synchronous; safe in several threads, and across a fork."""
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = True) -> Self:
         """Open ``sqlite:///file.db`` or ``postgresql://…`` and bring its tables up to date.
 
-        Raise ``Unreachable`` when the database cannot be reached, ``BadSettings`` for another kind of URL.
+        With ``migrate=False`` nothing is created or changed. Raise ``Unreachable`` when the database cannot
+        be reached, ``BadSettings`` for another kind of URL or for tables of another version.
         """
         engine = open_engine(url)
-        with translated(engine):
-            if migrate:
-                upgrade(engine)
-            else:
-                engine.connect().close()
+        try:
+            with translated(engine):
+                if migrate:
+                    upgrade(engine)
+                else:
+                    check(engine)
+        except BaseException:
+            engine.dispose()
+            raise
         return cls(engine)
 
     def close(self) -> None:

@@ -12,11 +12,12 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
     Text,
+    text,
 )
 
+from vertexq.ledger.prose import Prose
 from vertexq.ledger.times import UtcDateTime
 
 metadata = MetaData()
@@ -29,7 +30,7 @@ def _lease_columns() -> list[Column[object]]:
     return [
         Column("next_action_at", UtcDateTime),
         Column("hint_sent_at", UtcDateTime),
-        Column("lease_owner", String(128)),
+        Column("lease_owner", Text),
         Column("lease_until", UtcDateTime),
         Column("fence", _BIG, nullable=False, default=0),
         Column("attempts", Integer, nullable=False, default=0),
@@ -45,16 +46,22 @@ def _count_columns() -> list[Column[object]]:
     ]
 
 
+def _due_index(name: str) -> Index:
+    """Index only what is still to be done, so that finished records cost nothing."""
+    waiting = text("next_action_at IS NOT NULL")
+    return Index(name, "next_action_at", sqlite_where=waiting, postgresql_where=waiting)
+
+
 submissions = Table(
     "vertexq_submissions",
     metadata,
-    Column("id", String(63), primary_key=True),
-    Column("state", String(16), nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
     Column("version", _BIG, nullable=False),
-    Column("fingerprint", String(64), nullable=False),
+    Column("fingerprint", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("store", Text, nullable=False),
-    Column("source_kind", String(16), nullable=False),
+    Column("source_kind", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("key_field", Text, nullable=False),
     Column("project", Text, nullable=False),
@@ -62,23 +69,23 @@ submissions = Table(
     Column("labels", JSON, nullable=False),
     Column("rows", _BIG),
     *_count_columns(),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", Prose, nullable=False, default=""),
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     *_lease_columns(),
-    Index("vertexq_submissions_due", "next_action_at"),
+    _due_index("vertexq_submissions_due"),
     Index("vertexq_submissions_created", "created_at"),
 )
 
 batches = Table(
     "vertexq_batches",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("submission_id", String(63), ForeignKey("vertexq_submissions.id"), nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("submission_id", Text, ForeignKey("vertexq_submissions.id"), nullable=False),
     Column("ordinal", Integer, nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", Text, nullable=False),
     Column("version", _BIG, nullable=False),
     Column("model", Text, nullable=False),
     Column("project", Text, nullable=False),
@@ -94,39 +101,39 @@ batches = Table(
     Column("sent_at", UtcDateTime),
     Column("looks", Integer, nullable=False, default=0),
     Column("job_name", Text, nullable=False, default=""),
-    Column("job_state", String(64), nullable=False, default=""),
+    Column("job_state", Text, nullable=False, default=""),
     Column("job_state_since", UtcDateTime),
     Column("job_error", JSON(none_as_null=True)),
     Column("output_directory", Text, nullable=False, default=""),
     Column("stats", JSON, nullable=False),
     *_count_columns(),
     Column("found", LargeBinary, nullable=False, default=b""),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", Prose, nullable=False, default=""),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     *_lease_columns(),
-    Index("vertexq_batches_due", "next_action_at"),
+    _due_index("vertexq_batches_due"),
     Index("vertexq_batches_submission", "submission_id", "ordinal", unique=True),
-    Index("vertexq_batches_slots", "project", "location", "state"),
+    Index("vertexq_batches_place", "project", "location", "state", "created_at"),
 )
 
 ranges = Table(
     "vertexq_ranges",
     metadata,
-    Column("batch_id", String(64), ForeignKey("vertexq_batches.id"), primary_key=True),
-    Column("object_name", String(2048), primary_key=True),
+    Column("batch_id", Text, ForeignKey("vertexq_batches.id"), primary_key=True),
+    Column("object_name", Text, primary_key=True),
     Column("generation", _BIG, primary_key=True),
     Column("start", _BIG, primary_key=True),
     Column("end", _BIG, nullable=False),
     Column("size_bytes", _BIG, nullable=False),
-    Column("crc32c", String(16), nullable=False),
+    Column("crc32c", Text, nullable=False),
     Column("done", Boolean, nullable=False, default=False),
 )
 
 spool = Table(
     "vertexq_spool",
     metadata,
-    Column("submission_id", String(63), ForeignKey("vertexq_submissions.id"), primary_key=True),
+    Column("submission_id", Text, ForeignKey("vertexq_submissions.id"), primary_key=True),
     Column("seq", Integer, primary_key=True),
     Column("data", LargeBinary, nullable=False),
 )
@@ -135,20 +142,20 @@ audit = Table(
     "vertexq_audit",
     metadata,
     Column("id", _BIG, primary_key=True, autoincrement=True),
-    Column("record", String(16), nullable=False),
-    Column("record_id", String(64), nullable=False),
+    Column("record", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    Column("from_state", String(16), nullable=False),
-    Column("to_state", String(16), nullable=False),
+    Column("from_state", Text, nullable=False),
+    Column("to_state", Text, nullable=False),
     Column("version", _BIG, nullable=False),
-    Column("actor", String(128), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
     Index("vertexq_audit_record", "record", "record_id", "id"),
 )
 
 beats = Table(
     "vertexq_beats",
     metadata,
-    Column("name", String(64), primary_key=True),
+    Column("name", Text, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
 )

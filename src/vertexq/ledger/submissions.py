@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
-from typing import Unpack
+from typing import Any, Unpack
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.errors import IdConflict
 from vertexq.ledger.base import LedgerPart, change, check_move, fetch, write_audit
-from vertexq.ledger.caller import enqueue_on
+from vertexq.ledger.caller import borrowed
 from vertexq.ledger.convert import new_submission_row, to_submission
 from vertexq.ledger.schema import batches, spool, submissions
 from vertexq.ledger.times import database_now
+from vertexq.ledger.translation import translated
 from vertexq.ledger.values import Claim, Record, SubmissionFields
 from vertexq.model import NewSubmission, Submission
-from vertexq.states import SUBMISSION_TERMINAL, BatchState, SubmissionState
+from vertexq.states import BATCH_TERMINAL, SUBMISSION_TERMINAL, BatchState, SubmissionState
 
 PRODUCER = "producer"
 """The actor of moves that no worker made."""
+
+
+_FLAG_ONLY = (SubmissionState.STAGING, SubmissionState.SETTLING)
 
 
 class Submissions(LedgerPart):
@@ -35,15 +39,11 @@ class Submissions(LedgerPart):
         Another fingerprint raises ``IdConflict``. With ``connection`` everything happens in the caller's
         transaction, which is left open.
         """
-        if connection is not None:
-            return enqueue_on(connection, new, chunks)
-        with self._writing() as own:
-            if _insert(own, new, chunks, database_now(own)):
-                return to_submission(fetch(own, Record.SUBMISSION, new.id)), True
-            known = to_submission(fetch(own, Record.SUBMISSION, new.id))
-            if known.fingerprint != new.fingerprint:
-                raise IdConflict(conflict_text(new.id))
-            return _go_on(own, known), False
+        if connection is None:
+            with self._writing() as own:
+                return _enqueue(own, new, chunks)
+        with translated(self._engine), borrowed(connection, self._engine) as theirs:
+            return _enqueue(theirs, new, chunks)
 
     def submission(self, submission_id: str) -> Submission:
         """Return a submission; raise ``UnknownSubmission``."""
@@ -54,7 +54,7 @@ class Submissions(LedgerPart):
         """Return submissions, the newest first."""
         query = select(submissions).order_by(submissions.c.created_at.desc(), submissions.c.id).limit(limit)
         if states:
-            query = query.where(submissions.c.state.in_([state.value for state in states]))
+            query = query.where(submissions.c.state.in_(sorted(states)))
         with self._reading() as connection:
             return [to_submission(row) for row in connection.execute(query).mappings()]
 
@@ -71,19 +71,21 @@ class Submissions(LedgerPart):
             connection.execute(delete(spool).where(spool.c.submission_id == submission_id))
 
     def request_cancel(self, submission_id: str) -> Submission:
-        """Note that a submission is to stop; one that has ended stays as it is."""
+        """Note that a submission is to stop; one that has ended stays as it is. Safe to repeat.
+
+        Whoever stages or settles it is not disturbed: that step looks at ``cancel_requested`` at its end.
+        """
         with self._writing() as connection:
-            known = to_submission(fetch(connection, Record.SUBMISSION, submission_id))
-            stopping = known.state in SUBMISSION_TERMINAL or known.state is SubmissionState.SETTLING
-            if stopping or known.state is SubmissionState.CANCELLING:
+            known = to_submission(fetch(connection, Record.SUBMISSION, submission_id, locked=True))
+            if known.state in SUBMISSION_TERMINAL or known.state is SubmissionState.CANCELLING:
                 return known
             now = database_now(connection)
             connection.execute(
                 update(submissions)
                 .where(submissions.c.id == submission_id)
-                .values(cancel_requested=True, hint_sent_at=None)
+                .values(cancel_requested=True, updated_at=now, hint_sent_at=None)
             )
-            if known.state is SubmissionState.STAGING:  # the stage step looks at the flag when it is done
+            if known.state in _FLAG_ONLY:
                 return to_submission(fetch(connection, Record.SUBMISSION, submission_id))
             return _move(connection, known, SubmissionState.CANCELLING, None, {"next_action_at": now}, now)
 
@@ -95,7 +97,10 @@ class Submissions(LedgerPart):
         claim: Claim | None = None,
         **values: Unpack[SubmissionFields],
     ) -> Submission:
-        """Move a submission; without ``next_action_at`` nothing more is due for it."""
+        """Move a submission; without ``next_action_at`` nothing is due, without ``reason`` it has none.
+
+        Raise ``Conflict`` or ``LeaseLost`` when somebody else was first, ``ValueError`` for an illegal move.
+        """
         check_move(submission.state, to)
         with self._writing() as connection:
             return _move(connection, submission, to, claim, values, database_now(connection))
@@ -118,58 +123,48 @@ class Submissions(LedgerPart):
             return connection.execute(query).scalar_one_or_none()
 
 
-def conflict_text(submission_id: str) -> str:
-    """Say what an id conflict means."""
-    return (
-        f"submission {submission_id!r} exists with different content (rows, model, store or options); "
-        "use another id, or enqueue exactly what was enqueued before"
-    )
-
-
-def _insert(connection: Connection, new: NewSubmission, chunks: Iterable[bytes], now: datetime) -> bool:
-    """Insert the submission unless its id is taken; of two racing processes one gets True."""
+def _enqueue(connection: Connection, new: NewSubmission, chunks: Iterable[bytes]) -> tuple[Submission, bool]:
+    """Insert the submission unless its id is taken; of two racing processes one creates it."""
+    now = database_now(connection)
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    values = new_submission_row(new, now)
-    statement = dialect.insert(submissions).values(**values).on_conflict_do_nothing()
-    if not connection.execute(statement.returning(submissions.c.id)).all():
-        return False
+    statement = dialect.insert(submissions).values(**new_submission_row(new, now)).on_conflict_do_nothing()
+    row = connection.execute(statement.returning(*submissions.c)).mappings().one_or_none()
+    if row is None:
+        known = to_submission(fetch(connection, Record.SUBMISSION, new.id, locked=True))
+        return _again(connection, known, new, now), False
     for seq, data in enumerate(chunks):
         connection.execute(insert(spool).values(submission_id=new.id, seq=seq, data=data))
-    row = fetch(connection, Record.SUBMISSION, new.id)
     write_audit(connection, Record.SUBMISSION, row, came_from="", now=now, actor=PRODUCER)
-    return True
+    return to_submission(row), True
 
 
-def _go_on(connection: Connection, known: Submission) -> Submission:
+def _again(connection: Connection, known: Submission, new: NewSubmission, now: datetime) -> Submission:
+    """Return what is there already; a parked submission goes on."""
+    if known.fingerprint != new.fingerprint:
+        raise IdConflict(
+            f"submission {known.id!r} exists since {known.created_at:%Y-%m-%d %H:%M:%S} UTC with other "
+            "content (rows, model, store or options); use another id, or enqueue exactly what was enqueued"
+        )
+    return _go_on(connection, known, now) if known.state is SubmissionState.PARKED else known
+
+
+def _go_on(connection: Connection, known: Submission, now: datetime) -> Submission:
     """Take a parked submission up again: what was refused is ready to be sent once more."""
-    if known.state is not SubmissionState.PARKED:
-        return known
-    now = database_now(connection)
-    refused = connection.execute(
-        select(batches).where(
-            batches.c.submission_id == known.id, batches.c.state == BatchState.REFUSED.value
-        )
-    ).mappings()
+    ours = select(batches).where(batches.c.submission_id == known.id)
+    refused = connection.execute(ours.where(batches.c.state == BatchState.REFUSED)).mappings()
     for row in refused.all():
+        values = {"state": BatchState.READY, "reason": ""}
         moved = change(
-            connection, Record.BATCH, row["id"], version=row["version"], now=now, claim=None,
-            values={"state": BatchState.READY.value, "reason": "", "attempts": 0},
-        )  # fmt: skip
-        write_audit(
-            connection, Record.BATCH, moved, came_from=BatchState.REFUSED.value, now=now, actor=PRODUCER
+            connection, Record.BATCH, row["id"], version=row["version"], now=now, values=values, claim=None
         )
-    open_batches = batches.c.state.in_([state.value for state in BatchState if state not in _ENDED])
-    found = connection.execute(
+        write_audit(connection, Record.BATCH, moved, came_from=BatchState.REFUSED, now=now, actor=PRODUCER)
+    connection.execute(
         update(batches)
-        .where(batches.c.submission_id == known.id, open_batches)
+        .where(batches.c.submission_id == known.id, batches.c.state.not_in(sorted(BATCH_TERMINAL)))
         .values(next_action_at=now, hint_sent_at=None, attempts=0)
     )
-    staged = found.rowcount > 0 or _has_batches(connection, known.id)
-    to = SubmissionState.RUNNING if staged else SubmissionState.QUEUED
-    return _move(connection, known, to, None, {"next_action_at": now, "reason": "", "attempts": 0}, now)
-
-
-_ENDED = frozenset({BatchState.INGESTED, BatchState.REFUSED, BatchState.LOST, BatchState.WITHDRAWN})
+    to = SubmissionState.RUNNING if _has_batches(connection, known.id) else SubmissionState.QUEUED
+    return _move(connection, known, to, None, {"next_action_at": now, "attempts": 0}, now)
 
 
 def _has_batches(connection: Connection, submission_id: str) -> bool:
@@ -186,7 +181,9 @@ def _move(
     now: datetime,
 ) -> Submission:
     check_move(submission.state, to)
-    changed = {"next_action_at": None, **values, "state": to.value, "hint_sent_at": None}
+    changed: dict[str, Any] = {
+        "reason": "", "next_action_at": None, **values, "state": to, "hint_sent_at": None,
+    }  # fmt: skip
     if to in SUBMISSION_TERMINAL:
         changed["finished_at"] = now
     row = change(
@@ -194,5 +191,5 @@ def _move(
         version=submission.version, now=now, values=changed, claim=claim,
     )  # fmt: skip
     actor = claim.owner if claim else PRODUCER
-    write_audit(connection, Record.SUBMISSION, row, came_from=submission.state.value, now=now, actor=actor)
+    write_audit(connection, Record.SUBMISSION, row, came_from=submission.state, now=now, actor=actor)
     return to_submission(row)
