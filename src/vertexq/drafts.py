@@ -12,10 +12,10 @@ from pathlib import Path
 import orjson
 
 from vertexq.draft import Draft
-from vertexq.errors import BadSource
 from vertexq.families import family_of
 from vertexq.ids import checked_submission_id, new_submission_id
-from vertexq.model import GcsUri, NewSubmission, SourceKind
+from vertexq.intake import check_object
+from vertexq.model import NewSubmission, SourceKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +52,7 @@ class Spooled:
 def order_for_object(order: Order, uri: str) -> NewSubmission:
     """Return the submission of a ``gs://`` object; its rows are checked when it is staged."""
     family_of(order.model)
-    try:
-        parsed = GcsUri.parse(uri)
-    except ValueError as error:
-        raise BadSource(f"{error}; nothing was sent") from None
-    if not parsed.name or parsed.name.endswith("/"):
-        raise BadSource(f"{uri} names no object; pass the whole name, gs://bucket/path/file.jsonl")
+    check_object(uri)
     identity = orjson.dumps([order.identity(), uri], option=orjson.OPT_SORT_KEYS)
     return _submission(
         order,

@@ -15,6 +15,7 @@ from vertexq.errors import BadSource
 from vertexq.families.base import Family, NoRequest
 from vertexq.keys import KEY_LIMIT_BYTES, fingerprint
 from vertexq.lines import Block, Oversized
+from vertexq.model import GcsUri
 
 SHOWN_FAULTS = 10
 """How many faults an error lists; the rest are counted."""
@@ -127,3 +128,13 @@ class Intake:
         faulty = f"{self.fault_count:,} of {self._lines:,} rows cannot be enqueued"
         head = f"{self.name}: {faulty}; nothing was sent."
         return "\n  ".join([head, *self.faults, *tail])
+
+
+def check_object(uri: str) -> None:
+    """Raise ``BadSource`` unless ``uri`` names one object in Cloud Storage."""
+    try:
+        parsed = GcsUri.parse(uri)
+    except ValueError as error:
+        raise BadSource(f"{error}; nothing was sent") from None
+    if not parsed.name or parsed.name.endswith("/"):
+        raise BadSource(f"{uri} names no object; pass the whole name, gs://bucket/path/file.jsonl")

@@ -12,6 +12,9 @@ from typing import Any
 import msgspec
 
 from vertexq.errors import BadInput
+from vertexq.families import family_of
+from vertexq.ids import checked_submission_id
+from vertexq.intake import check_object
 from vertexq.model import Counts, NewSubmission, SourceKind, Submission, Usage
 from vertexq.states import SubmissionState
 
@@ -42,11 +45,14 @@ def to_message(new: NewSubmission) -> dict[str, Any]:
 
 
 def from_message(message: Mapping[str, Any]) -> NewSubmission:
-    """Read a message; raise ``BadInput`` when it is not one of ours."""
+    """Read a message; raise ``BadInput`` when it is not one of ours: anybody at the broker can send one."""
     try:
         parsed = msgspec.convert(message, EnqueueMessage)
     except msgspec.ValidationError as error:
         raise BadInput(f"this is no submission: {error}") from None
+    checked_submission_id(parsed.id)
+    family_of(parsed.model)
+    check_object(parsed.source)
     return NewSubmission(source_kind=SourceKind.GCS, **msgspec.structs.asdict(parsed))
 
 
