@@ -9,24 +9,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from vertexq.embedded import Postgres
 from vertexq.ledger import Ledger
-from vertexq.testing.servers import postgres_server
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """Run one PostgreSQL for all tests of this process."""
-    with postgres_server() as server:
-        yield server.url
 
 
 @pytest.fixture
-def postgres_ledger_url(postgres_url: str) -> str:
+def postgres_ledger_url(postgres: Postgres) -> str:
     """Return the URL of a schema that nobody has used."""
     schema = f"ledger_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {schema}".encode())
-    return f"{postgres_url}?options=-csearch_path%3D{schema}"
+    return f"{postgres.url}?options=-csearch_path%3D{schema}"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from vertexq.ledger.base import TABLE_OF, LedgerPart
 from vertexq.ledger.convert import to_batch
@@ -25,15 +26,16 @@ class DueWork(LedgerPart):
         """Return records that wait for a hint, and note that one is being sent now.
 
         A record is due when its time has come, nobody holds its lease, and no hint was sent within
-        ``resend_after_s`` seconds, or its worker has died since. Sweepers at the same time get different
-        records.
+        ``resend_after_s`` seconds, or its worker has died since. The longest overdue come first; submissions
+        get no more than half while batches wait. Sweepers at the same time get different records.
         """
         with self._writing() as connection:
             now = database_now(connection)
-            before = now - timedelta(seconds=resend_after_s)
-            found: list[Due] = []
-            for record in Record:
-                found += _take_due(connection, record, now, before, limit - len(found))
+            before = now - timedelta(seconds=max(resend_after_s, 0.0))
+            half = limit // 2
+            found = _take_due(connection, Record.SUBMISSION, now, before, limit - half)
+            found += _take_due(connection, Record.BATCH, now, before, limit - len(found))
+            found += _take_due(connection, Record.SUBMISSION, now, before, limit - len(found))
             return found
 
     def hinted(self, record: Record, record_id: str) -> None:
@@ -113,25 +115,33 @@ class DueWork(LedgerPart):
 def _take_due(
     connection: Connection, record: Record, now: datetime, before: datetime, limit: int
 ) -> list[Due]:
-    table = TABLE_OF[record]
+    if limit <= 0:
+        return []
+    taken = connection.execute(taking(TABLE_OF[record], now, before, limit)).all()
+    return [
+        Due(record=record, id=row.id, state=row.state, project=row.project, location=row.location)
+        for row in sorted(taken, key=lambda row: (row.next_action_at, row.id))
+    ]
+
+
+def taking(
+    table: Table, now: datetime, before: datetime, limit: int
+) -> ReturningUpdate[str, str, str, str, datetime]:
+    """Return the statement that marks what is due and not hinted since ``before``, and returns it."""
     chosen = (  # a common table expression is run once; a subquery with LIMIT may be run again and lock more
         select(table.c.id)
         .where(_is_due(table, now, before))
         .order_by(table.c.next_action_at)
-        .limit(max(limit, 0))
+        .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("chosen")
     )
-    taken = connection.execute(
+    return (
         update(table)
         .where(table.c.id.in_(select(chosen.c.id)))
         .values(hint_sent_at=now)
-        .returning(table.c.id, table.c.state, table.c.project, table.c.location)
+        .returning(table.c.id, table.c.state, table.c.project, table.c.location, table.c.next_action_at)
     )
-    return [
-        Due(record=record, id=row.id, state=row.state, project=row.project, location=row.location)
-        for row in taken
-    ]
 
 
 def _is_due(table: Table, now: datetime, before: datetime) -> ColumnElement[bool]:

@@ -1,0 +1,245 @@
+"""Due work: sweepers get different records, nobody is reminded too often, and nothing is starved."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection, text
+
+from tests.contract.ledger_values import LONG_S, bound, new_submission, running
+from tests.contract.racing import at_once
+from vertexq.ledger import Due, Ledger, Record
+from vertexq.ledger.due import taking
+from vertexq.ledger.engine import open_engine
+from vertexq.ledger.schema import submissions
+from vertexq.ledger.times import database_now
+from vertexq.states import BatchState as B
+from vertexq.states import SubmissionState as S
+
+RESEND_S = 60.0
+FINISHED = 100_000
+
+
+def _ids(due: Sequence[Due]) -> list[str]:
+    return [one.id for one in due]
+
+
+def test_a_record_is_handed_out_once_within_the_resend_time(ledger: Ledger) -> None:
+    """The hint that was just sent is not sent again; one that is old enough is."""
+    ledger.enqueue(new_submission())
+
+    assert _ids(ledger.due(limit=10, resend_after_s=RESEND_S)) == ["s-1"]
+    assert ledger.due(limit=10, resend_after_s=RESEND_S) == []
+    _until_later(ledger)
+    assert _ids(ledger.due(limit=10, resend_after_s=0)) == ["s-1"]
+
+
+def test_a_hint_sent_by_a_producer_counts(ledger: Ledger) -> None:
+    """``hinted`` keeps the sweeper from sending the same hint; ``hasten`` asks for one again."""
+    ledger.enqueue(new_submission())
+
+    ledger.hinted(Record.SUBMISSION, "s-1")
+    assert ledger.due(limit=10, resend_after_s=RESEND_S) == []
+
+    ledger.hasten(Record.SUBMISSION, "s-1")
+    assert _ids(ledger.due(limit=10, resend_after_s=RESEND_S)) == ["s-1"]
+
+
+def test_a_move_makes_room_for_a_new_hint(ledger: Ledger) -> None:
+    """A hint for the state before says nothing about the state after."""
+    ledger.enqueue(new_submission())
+    ledger.due(limit=10, resend_after_s=RESEND_S)
+
+    ledger.move_submission(ledger.submission("s-1"), S.STAGING, next_action_at=ledger.now())
+
+    assert _ids(ledger.due(limit=10, resend_after_s=RESEND_S)) == ["s-1"]
+
+
+def test_what_somebody_works_on_is_not_due(ledger: Ledger) -> None:
+    """A live lease hides a record; one that ran out shows it, although a hint was sent before."""
+    ledger.enqueue(new_submission("s-1"))
+    ledger.enqueue(new_submission("s-2"))
+    ledger.due(limit=10, resend_after_s=RESEND_S)
+    ledger.hasten(Record.SUBMISSION, "s-2")
+    ledger.claim(Record.SUBMISSION, "s-2", owner="w", lease_s=LONG_S)
+
+    assert ledger.due(limit=10, resend_after_s=RESEND_S) == []
+
+
+def test_what_a_dead_worker_held_is_due_again(ledger: Ledger) -> None:
+    """Nobody waits for the resend time once the lease of a dead worker has run out."""
+    ledger.enqueue(new_submission())
+    ledger.due(limit=10, resend_after_s=RESEND_S)
+    ledger.claim(Record.SUBMISSION, "s-1", owner="dead", lease_s=0.001)
+    _until_later(ledger)
+
+    assert _ids(ledger.due(limit=10, resend_after_s=RESEND_S)) == ["s-1"]
+    assert ledger.due(limit=10, resend_after_s=RESEND_S) == []
+
+
+def _until_later(ledger: Ledger) -> None:
+    """Ask for the clock until it has gone on by more than the lease of the test above."""
+    start = ledger.now()
+    while ledger.now() - start < timedelta(milliseconds=5):
+        pass
+
+
+def test_what_is_to_be_done_later_is_not_due(ledger: Ledger) -> None:
+    """A record without a next action, or with one to come, is left alone."""
+    ledger.enqueue(new_submission("s-1"))
+    ledger.enqueue(new_submission("s-2"))
+    ledger.move_submission(ledger.submission("s-1"), S.PARKED)
+    later = ledger.now() + timedelta(hours=1)
+    ledger.update_submission(ledger.submission("s-2"), next_action_at=later)
+
+    assert ledger.due(limit=10, resend_after_s=RESEND_S) == []
+
+
+def test_parallel_sweepers_share_the_work(ledger: Ledger, ledger_url: str) -> None:
+    """Eight sweepers at once hand out every record, and none of them twice."""
+    for number in range(40):
+        ledger.enqueue(new_submission(f"s-{number}"))
+    ledgers = [Ledger.open(ledger_url) for _ in range(8)]
+
+    taken = at_once(8, lambda number: _ids(_all_due(ledgers[number])))
+    for one in ledgers:
+        one.close()
+
+    assert sorted(one for ids in taken for one in ids) == sorted(f"s-{number}" for number in range(40))
+
+
+def test_sweeping_processes_share_the_work(ledger: Ledger, ledger_url: str) -> None:
+    """The same between processes."""
+    for number in range(40):
+        ledger.enqueue(new_submission(f"s-{number}"))
+
+    with multiprocessing.get_context("spawn").Pool(4) as processes:
+        taken = processes.map(_sweep, [ledger_url] * 8, chunksize=1)
+
+    assert sorted(one for ids in taken for one in ids) == sorted(f"s-{number}" for number in range(40))
+
+
+def _sweep(url: str) -> list[str]:
+    ledger = Ledger.open(url)
+    taken = _all_due(ledger)
+    ledger.close()
+    return _ids(taken)
+
+
+def _all_due(ledger: Ledger) -> list[Due]:
+    found: list[Due] = []
+    while some := ledger.due(limit=7, resend_after_s=RESEND_S):
+        assert len(some) <= 7
+        found += some
+    return found
+
+
+def test_many_due_submissions_do_not_starve_batches(ledger: Ledger) -> None:
+    """Each kind gets at least half of a sweep, and what one kind does not need is the other's."""
+    running(ledger, "s-x", batches=3)
+    for number in range(8):
+        ledger.enqueue(new_submission(f"s-{number}"))
+
+    first = ledger.due(limit=4, resend_after_s=RESEND_S)
+    rest = ledger.due(limit=100, resend_after_s=RESEND_S)
+
+    assert [one.record for one in first].count(Record.BATCH) == 2
+    assert len(first) == 4
+    assert len(rest) == 3 + 8 - 4
+
+
+def test_the_longest_overdue_come_first(ledger: Ledger) -> None:
+    """A sweep that cannot take all takes what has waited longest, in that order."""
+    now = ledger.now()
+    for number, minutes in enumerate([3, 1, 2]):
+        ledger.enqueue(new_submission(f"s-{number}"))
+        overdue = now - timedelta(minutes=minutes)
+        ledger.update_submission(ledger.submission(f"s-{number}"), next_action_at=overdue)
+
+    assert _ids(ledger.due(limit=2, resend_after_s=RESEND_S)) == ["s-0", "s-2"]
+
+
+def test_a_due_record_says_what_a_hint_needs(ledger: Ledger) -> None:
+    """Kind, id and state; for a batch also where its job runs."""
+    (batch,) = running(ledger)
+
+    (due,) = ledger.due(limit=10, resend_after_s=RESEND_S)
+
+    assert due == Due(record=Record.BATCH, id=batch.id, state=B.READY, project="p", location="europe-west4")
+
+
+def test_polls_find_bound_batches_of_their_place(ledger: Ledger) -> None:
+    """Only bound ones, only when their time has come, only of that project and location."""
+    first, second, _ready = running(ledger, batches=3)
+    now = ledger.now()
+    ledger.update_batch(bound(ledger, first), next_action_at=now, found=b"\x01")
+    ledger.update_batch(bound(ledger, second), next_action_at=now + timedelta(hours=1))
+
+    (found,) = ledger.poll_due("p", "europe-west4", limit=10)
+
+    assert (found.id, found.found) == (first.id, b"")
+    assert ledger.poll_due("p", "europe-west4", limit=0) == []
+    assert ledger.poll_due("p", "us-central1", limit=10) == []
+    assert ledger.poll_due("q", "europe-west4", limit=10) == []
+
+
+def test_ready_batches_come_in_the_order_they_were_staged(ledger: Ledger) -> None:
+    """The oldest submission first, and each one's batches by ordinal."""
+    running(ledger, "s-b", batches=2)
+    running(ledger, "s-a", batches=2)
+
+    ready = ledger.ready_batches("p", "europe-west4", limit=3)
+
+    assert ready == ["b-s-b-0", "b-s-b-1", "b-s-a-0"]
+    assert ledger.ready_batches("p", "global", limit=3) == []
+
+
+def test_beats_are_remembered_by_name(ledger: Ledger) -> None:
+    """The last one of each counts."""
+    assert ledger.last_beats() == {}
+    ledger.beat("sweep")
+    first = ledger.last_beats()["sweep"]
+    ledger.beat("sweep")
+    ledger.beat("other")
+
+    beats = ledger.last_beats()
+    assert sorted(beats) == ["other", "sweep"]
+    assert first <= beats["sweep"] <= ledger.now()
+
+
+def test_finished_records_cost_a_sweep_nothing(ledger: Ledger, ledger_url: str) -> None:
+    """With 100,000 finished submissions the few that are due are found through their index."""
+    ledger.enqueue(new_submission("old"))
+    ledger.move_submission(ledger.submission("old"), S.REJECTED)
+    engine = open_engine(ledger_url)
+    with engine.begin() as connection:
+        connection.execute(text(_MANY_LIKE_IT))
+    ledger.enqueue(new_submission())
+
+    with engine.begin() as connection:
+        plan = _plan(connection)
+    engine.dispose()
+
+    assert "vertexq_submissions_due" in plan, plan
+    assert _ids(ledger.due(limit=10, resend_after_s=RESEND_S)) == ["s-1"]
+
+
+_COPIED = ", ".join(f'"{column.name}"' for column in submissions.c if column.name != "id")
+_MANY_LIKE_IT = f"""
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {FINISHED})
+    INSERT INTO vertexq_submissions (id, {_COPIED})
+    SELECT 'old-' || n, {_COPIED} FROM vertexq_submissions CROSS JOIN numbers WHERE id = 'old'
+"""
+
+
+def _plan(connection: Connection) -> str:
+    """Return how the database would find what is due."""
+    now = database_now(connection)
+    statement = taking(submissions, now, now, 100).compile(
+        dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+    )
+    sqlite = connection.dialect.name == "sqlite"
+    explain = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN"
+    return "\n".join(str(row) for row in connection.execute(text(f"{explain} {statement}")))
