@@ -137,6 +137,8 @@ class Pace:
 
     def rows_per_s(self) -> float:
         """Return the pace over the looks that are kept; 0.0 until it moves."""
+        if not self._looks:
+            return 0.0
         (first_s, first), (last_s, last) = self._looks[0], self._looks[-1]
         return (last - first) / (last_s - first_s) if last > first and last_s > first_s else 0.0
 

@@ -1,0 +1,222 @@
+"""The row reader: whose answer a line is, whether it is better than what is there, and what it cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from vertexq import ranks
+from vertexq.families.gemini import read
+from vertexq.lines import Block, Oversized
+from vertexq.model import Outcome, Row, Usage
+from vertexq.prices import Price
+from vertexq.rows import Match, ReadContext, Reading, RowReader
+
+PRICE = Price(150_000, 1_250_000, 30_000)
+CONTEXT = ReadContext(
+    submission_id="s-1",
+    batch_id="b-1",
+    attempt=1,
+    rows=5,
+    source_object="gs://bucket/out/predictions.jsonl",
+    source_generation=7,
+    price=PRICE,
+)
+ERROR = 'X: {"error": {"code": 429, "message": "Slow down."}}'
+
+
+def good(key: object, *, text: str = "Hi.", **usage: int) -> bytes:
+    """Return the output line of an answered row."""
+    response = {"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}]}
+    return orjson.dumps({"key": key, "status": "", "response": {**response, "usageMetadata": usage}})
+
+
+def bad(key: object) -> bytes:
+    """Return the output line of a failed row."""
+    return orjson.dumps({"key": key, "status": ERROR, "response": {}})
+
+
+def reader(state: bytearray | None = None, *, match: Match | None = None) -> RowReader:
+    """Return a reader for a batch of five rows."""
+    return RowReader(CONTEXT, read, state if state is not None else ranks.empty(5), match)
+
+
+def take(reader: RowReader, *lines: bytes, offset: int = 0) -> Reading:
+    """Return what some lines give."""
+    into = Reading()
+    reader.read(Block(offset, list(lines)), into)
+    return into
+
+
+def outcomes(reading: Reading) -> list[tuple[str, str]]:
+    """Return key and outcome of every row."""
+    return [(row.key, row.outcome) for row in reading.rows]
+
+
+def test_a_row_carries_where_it_came_from_what_it_says_and_what_it_cost() -> None:
+    """Every column that does not come from the answer comes from the context and the line's offset."""
+    line = good("r2-city", promptTokenCount=100, candidatesTokenCount=10)
+
+    (row,) = take(reader(), line, offset=4_096).rows
+
+    assert row == Row(
+        "s-1", "city", "b-1", "succeeded", "Hi.", "STOP", None, None, 100, 10, None, None, 110, 0.0000275,
+        None, None, orjson.dumps(orjson.loads(line)["response"]), CONTEXT.source_object, 7, 4_096, 1,
+    )  # fmt: skip
+
+
+def test_rows_are_told_with_their_index_in_the_batch() -> None:
+    """In the order of the lines, which is never that of the input."""
+    found = take(reader(), good("r3-d"), good("r0-a"), b"not json", good("r2-c"))
+
+    assert found.indexes == [3, 0, 2]
+    assert [row.key for row in found.rows] == ["d", "a", "c"]
+
+
+def test_blank_lines_count_towards_offsets_and_nothing_else() -> None:
+    r"""Empty lines and a lone \r are passed over; the next line's offset is exact."""
+    found = take(reader(), b"", b"\r", good("r0-a"), offset=100)
+
+    assert [row.source_offset for row in found.rows] == [103]
+
+
+def test_a_second_answer_of_a_row_is_left_out() -> None:
+    """Incremental and final files repeat rows; the cost of a row is counted once."""
+    line = good("r0-a", promptTokenCount=100)
+    once = reader()
+
+    found = take(once, line, line)
+    again = take(once, line)
+
+    assert (outcomes(found), outcomes(again), once.repeated) == ([("a", "succeeded")], [], 2)
+    assert (once.usage.prompt_tokens, once.cost_pusd) == (100, 15_000_000)
+
+
+def test_a_better_outcome_replaces_a_worse_one_and_says_so() -> None:
+    """The store needs to know which keys it holds already; a worse outcome changes nothing."""
+    twice = reader()
+
+    first = take(twice, bad("r0-a"))
+    second = take(twice, good("r0-a"))
+    third = take(twice, bad("r0-a"))
+
+    assert (outcomes(first), first.replacing) == ([("a", "failed")], set())
+    assert (outcomes(second), second.replacing) == ([("a", "succeeded")], {"a"})
+    assert (outcomes(third), twice.repeated) == ([], 1)
+
+
+def test_what_was_found_before_a_crash_is_known() -> None:
+    """The state comes from the store, so a reader that starts again takes nothing twice."""
+    state = ranks.empty(5)
+    take(reader(state), good("r0-a"), bad("r1-b"))
+
+    found = take(reader(state), good("r0-a"), good("r1-b"), good("r2-c"))
+
+    assert (outcomes(found), found.replacing) == ([("b", "succeeded"), ("c", "succeeded")], {"b"})
+    assert ranks.counts(state).succeeded == 3
+
+
+@pytest.mark.parametrize("key", [None, 1, "city", "r9-z", "r5-f", ""])
+def test_a_line_that_matches_no_row_is_quarantined_at_its_offset(key: object) -> None:
+    """Never guessed; the first kilobyte is kept for a person."""
+    line = good(key, text="x" * 2_000)
+    state = ranks.empty(5)
+
+    found = take(reader(state), good("r0-a"), line)
+
+    (quarantined,) = found.quarantined
+    assert quarantined.source_offset == len(good("r0-a")) + 1
+    assert (quarantined.size_bytes, quarantined.raw) == (len(line), line[:1024])
+    assert (quarantined.reason, len(found.rows)) == ("the line matches no row that was sent", 1)
+    assert (quarantined.source_object, quarantined.source_generation) == (CONTEXT.source_object, 7)
+
+
+def test_a_line_that_is_unreadable_is_quarantined_and_the_rest_is_read() -> None:
+    """One broken line never stops a load."""
+    found = take(reader(), good("r0-a"), b'{"key":"r1-b","resp', good("r2-c"), offset=10)
+
+    assert [row.key for row in found.rows] == ["a", "c"]
+    assert [(line.source_offset, line.reason) for line in found.quarantined] == [
+        (10 + len(good("r0-a")) + 1, "the line is not valid JSON")
+    ]
+
+
+def test_a_line_over_the_limit_is_quarantined_with_its_whole_size() -> None:
+    """It was passed over by the splitter; only its head is there."""
+    found = Reading()
+
+    reader().read(Oversized(512, 99_000_000, b"head"), found)
+
+    (line,) = found.quarantined
+    assert (line.source_offset, line.size_bytes, line.raw) == (512, 99_000_000, b"head")
+    assert line.reason == "the line has 99000000 bytes, more than the limit"
+
+
+def test_without_an_echoed_key_the_second_way_is_asked() -> None:
+    """The manifest knows whose request a line answers; what it does not know is quarantined."""
+    asked: list[bytes] = []
+
+    def match(line: bytes) -> tuple[int, str] | None:
+        asked.append(line)
+        return (3, "d") if b"Hi." in line else None
+
+    found = take(reader(match=match), good(None), good(7, text="Who?"), good("r0-a"))
+
+    assert outcomes(found) == [("d", "succeeded"), ("a", "succeeded")]
+    assert (len(found.quarantined), len(asked)) == (1, 2)
+
+
+def test_without_a_price_the_cost_is_left_open() -> None:
+    """No number is better than a wrong one; tokens are counted all the same."""
+    context = ReadContext(
+        submission_id="s-1", batch_id="b-1", attempt=1, rows=5, source_object="o", source_generation=1
+    )
+    free = RowReader(context, read, ranks.empty(5))
+
+    (row,) = take(free, good("r0-a", promptTokenCount=100)).rows
+
+    assert (row.cost_usd, free.cost_pusd, free.usage.prompt_tokens) == (None, 0, 100)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost_pusd"),
+    [
+        ({"promptTokenCount": 1_000}, 150_000_000),
+        ({"promptTokenCount": 1_000, "cachedContentTokenCount": 400}, 102_000_000),
+        ({"promptTokenCount": 1_000, "candidatesTokenCount": 10, "thoughtsTokenCount": 20}, 187_500_000),
+        ({"candidatesTokenCount": 10}, 0),  # without the prompt's count nothing can be said
+        ({}, 0),
+    ],
+)
+def test_a_row_costs_what_the_price_says(usage: dict[str, int], cost_pusd: int) -> None:
+    """Cached tokens are cheaper, thoughts cost what output costs."""
+    priced = reader()
+
+    take(priced, good("r0-a", text="Hi.", **usage))
+
+    assert priced.cost_pusd == cost_pusd
+
+
+def test_tokens_add_up_over_blocks() -> None:
+    """Every count of every row, failed ones included when Google sent counts."""
+    counted = reader()
+    usage: dict[str, Any] = {"promptTokenCount": 10, "candidatesTokenCount": 3, "thoughtsTokenCount": 2}
+
+    take(counted, good("r0-a", **usage), bad("r1-b"))
+    take(counted, good("r2-c", **usage, cachedContentTokenCount=5))
+
+    assert counted.usage == Usage(
+        prompt_tokens=20, output_tokens=6, thoughts_tokens=4, cached_tokens=5, total_tokens=30
+    )
+
+
+def test_all_outcomes_of_a_batch_are_counted_by_the_state() -> None:
+    """What was found and what is still missing can be read from the state alone."""
+    state = ranks.empty(5)
+
+    take(reader(state), good("r0-a"), bad("r1-b"), good("r4-e"))
+
+    assert [index for index in range(5) if state[index] == ranks.NOT_FOUND] == [2, 3]
+    assert state[1] == ranks.RANK_BYTE[Outcome.FAILED]
