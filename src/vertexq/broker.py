@@ -25,6 +25,11 @@ TRANSPORT_OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 10,
+    # A message that cannot be sent now is sent by the sweeper later: one more try, no waiting about.
+    "max_retries": 1,
+    "interval_start": 0.0,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
 }
 """What producers and workers must agree on, and the time-outs without which a dead connection hangs."""
 

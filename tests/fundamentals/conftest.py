@@ -1,135 +1,26 @@
-"""A whole vertexq in one process: real ledger, real HTTP, real store; only the messages stay at home."""
+"""Houses for the tests of this folder."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 import pytest_asyncio
 
-from vertexq import Client, Status, steps
-from vertexq.google.auth import default_tokens
-from vertexq.google.rest import Transport
-from vertexq.google.storage import Storage
-from vertexq.google.vertex import Vertex
-from vertexq.ledger import Ledger
-from vertexq.model import GcsUri
-from vertexq.names import TaskName
-from vertexq.simulator.server import Simulator
+from tests.fundamentals.house import House, built
 from vertexq.simulator.timing import Timing
-from vertexq.steps.services import Options, Services
-from vertexq.steps.storebook import StoreBook
-
-STEPS = {
-    TaskName.STAGE: steps.stage,
-    TaskName.CREATE: steps.create,
-    TaskName.POLL: steps.poll,
-    TaskName.INGEST: steps.ingest,
-    TaskName.SETTLE: steps.settle,
-    TaskName.CANCEL: steps.cancel,
-}
-
-
-@dataclass
-class Letterbox:
-    """Keeps hints in a queue of this process, where a test may lose, double or reorder them."""
-
-    waiting: deque[tuple[TaskName, tuple[str, ...]]] = field(default_factory=deque)
-
-    def send(self, task: TaskName, *args: str) -> None:
-        """Keep a hint."""
-        self.waiting.append((task, args))
-
-
-class NoLimit:
-    """Lets every create through."""
-
-    def take(self, project: str, location: str) -> float:
-        """Grant it."""
-        return 0.0
-
-
-@dataclass
-class House:
-    """Everything one needs to watch a submission from beginning to end."""
-
-    home: Path
-    simulator: Simulator
-    services: Services
-    letters: Letterbox
-
-    def client(self) -> Client:
-        """Return a client of this house; the broker does not answer, so the sweeper must find its work."""
-        return Client(
-            environ={
-                "VERTEXQ_LEDGER_URL": f"sqlite:///{self.home}/ledger.db",
-                "VERTEXQ_BROKER_URL": f"redis+socket://{self.home}/nobody.sock",
-                "VERTEXQ_STORE_RESULTS": f"sqlite:///{self.home}/results.db",
-                "VERTEXQ_STORE_LINES": f"jsonl:///{self.home}/lines",
-            }
-        )
-
-    async def step(self) -> None:
-        """Take up one hint, or sweep when there is none."""
-        if not self.letters.waiting:
-            await steps.sweep(self.services)
-            return
-        task, args = self.letters.waiting.popleft()
-        await STEPS[task](self.services, *args)
-
-    async def until(self, happened: Callable[[], bool], *, most: int = 3000) -> None:
-        """Go on step by step until something has happened."""
-        for _ in range(most):
-            if happened():
-                return
-            await self.step()
-        raise AssertionError(f"it did not happen within {most} steps")
-
-    async def until_rest(self, submission_id: str) -> Status:
-        """Go on until nothing more will happen to a submission by itself."""
-        with self.client() as client:
-            await self.until(lambda: client.get(submission_id).resting)
-            return client.get(submission_id)
 
 
 @pytest_asyncio.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """A house with a fast simulator and one bucket."""
-    async with Simulator(seed=1, timing=Timing.fast(), buckets=["staging"]) as simulator:
-        async with Transport(await default_tokens(emulator=True)) as transport:
-            ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
-            stores = StoreBook(
-                {
-                    "results": f"sqlite:///{tmp_path}/results.db",
-                    "lines": f"jsonl:///{tmp_path}/lines",
-                    "cloud": "jsonl+gs://staging/results",
-                },
-                storage_endpoint=simulator.url,
-            )
-            letters = Letterbox()
-            services = Services(
-                ledger=ledger,
-                vertex=Vertex(transport, endpoint=simulator.url),
-                storage=Storage(transport, endpoint=simulator.url),
-                stores=stores,
-                hints=letters,
-                limit=NoLimit(),
-                options=Options(
-                    project="demo",
-                    location="us-central1",
-                    staging=GcsUri(bucket="staging", name="vertexq"),
-                    poll_interval_s=0.02,
-                    poll_longest_s=0.1,
-                    settle_time_s=0.2,
-                    resend_after_s=0.2,
-                    request_deadline_s=2.0,
-                ),
-                owner="test",
-                luck=Random(1).random,
-            )
-            yield House(tmp_path, simulator, services, letters)
-            await stores.close()
-            ledger.close()
+    """Build a house whose jobs take milliseconds."""
+    async with built(tmp_path, Timing.fast()) as ready:
+        yield ready
+
+
+@pytest_asyncio.fixture
+async def slow_house(tmp_path: Path) -> AsyncIterator[House]:
+    """Build a house whose jobs answer 20 rows a second."""
+    async with built(tmp_path, replace(Timing.fast(), rows_per_s=20.0)) as ready:
+        yield ready

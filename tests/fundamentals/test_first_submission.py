@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from tests.fundamentals.house import House
 from vertexq import Outcome, SubmissionState
-
-if TYPE_CHECKING:
-    from conftest import House
 
 
 async def test_rows_go_in_and_answers_come_out(house: House) -> None:

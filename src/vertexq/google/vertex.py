@@ -19,9 +19,12 @@ from vertexq.google.messages import (
 from vertexq.google.rest import Answer, Transport
 from vertexq.model import Job
 
-__all__ = ["Vertex", "base_url"]
+__all__ = ["NOT_SENT", "Vertex", "base_url"]
 
 _DEFINITE = frozenset({400, 401, 403, 404})
+
+NOT_SENT = "NOT_SENT"
+"""The ``code`` of an ``Ambiguous`` error that is none: not a byte of the call left this machine."""
 
 
 class Vertex:
@@ -59,7 +62,7 @@ class Vertex:
                 raise
             raise _ambiguous(error) from error
         except Unreachable as error:
-            raise Ambiguous(f"{error}; nothing was sent", code="NOT_SENT") from error
+            raise Ambiguous(f"{error}; nothing was sent", code=NOT_SENT) from error
 
     async def get(self, name: str) -> Job:
         """Return the job of this full name; raise ``NotFound``, ``BadInput`` for another form of name."""

@@ -17,6 +17,7 @@ import structlog
 
 from vertexq.errors import Ambiguous, Refused, Unreachable
 from vertexq.google.messages import job_body
+from vertexq.google.vertex import NOT_SENT
 from vertexq.ids import attempt_tag
 from vertexq.ledger import Claim, Record
 from vertexq.model import Batch, GcsUri, Job
@@ -105,6 +106,9 @@ async def _post(services: Services, batch: Batch, claim: Claim) -> None:
         refused = services.ledger.move_batch(batch, BatchState.REFUSED, claim=claim, reason=str(error))
         park(services, refused, f"Google refused the job: {error}", claim=claim)
     except Ambiguous as error:
+        if error.code == NOT_SENT:
+            _unsent(services, batch, claim, error)
+            return
         await _reconcile(services, _ambiguous(services, batch, claim, str(error)), claim)
     else:
         _bind(services, batch, job, claim)
@@ -115,6 +119,19 @@ def _ambiguous(services: Services, batch: Batch, claim: Claim, why: str) -> Batc
     return services.ledger.move_batch(
         batch, BatchState.AMBIGUOUS, claim=claim, reason=reason, next_action_at=services.ledger.now()
     )
+
+
+def _unsent(services: Services, batch: Batch, claim: Claim, error: Ambiguous) -> None:
+    """Take the batch back: there was no connection or no token, so that not a byte of the call went out."""
+    ledger, backoff = services.ledger, services.options.backoff
+    attempts = batch.attempts + 1
+    unsent = _ambiguous(services, batch, claim, str(error))
+    at = ledger.now() + seconds(backoff.wait_s(attempts, luck=services.luck()))
+    ready = ledger.move_batch(
+        unsent, BatchState.READY, claim=claim, attempts=attempts, next_action_at=at, reason=str(error)
+    )
+    if attempts >= backoff.attempts:
+        park(services, ready, str(error), claim=claim)
 
 
 async def _reconcile(services: Services, batch: Batch, claim: Claim) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import structlog
 
 from vertexq.errors import Conflict, NotFound
+from vertexq.ledger import Record
 from vertexq.model import Batch, Job
 from vertexq.names import TaskName
 from vertexq.retry import poll_wait_s
@@ -117,8 +118,9 @@ def _missed(services: Services, batch: Batch) -> None:
 
 
 def wake(services: Services, batch: Batch) -> None:
-    """Send the submission on when this was its last open batch."""
+    """Send the submission on when this was its last open batch; should the hint be lost, it is due."""
     if services.ledger.settle_ready(batch.submission_id):
+        services.ledger.hasten(Record.SUBMISSION, batch.submission_id)
         services.hints.send(TaskName.SETTLE, batch.submission_id)
 
 
