@@ -1,0 +1,181 @@
+"""What ``vertexq doctor`` looks at: each check asks one thing and says what it found and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from vertexq.errors import BadSettings, VertexqError
+from vertexq.plain import duration, lines
+from vertexq.settings import NO_LEDGER, STORE_PREFIX, Settings
+
+if TYPE_CHECKING:
+    from vertexq.google.rest import Transport
+
+GOOGLE_DEADLINE_S = 10.0
+CLOCK_OFF_S = 5.0
+SWEEPS_MISSED = 6
+"""After this many sweep intervals without a sweep, nobody seems to be sweeping."""
+
+
+class Level(StrEnum):
+    """How a check came out."""
+
+    OK = "OK"
+    WARN = "WARN"  # works, but not as it should in production
+    FAIL = "FAIL"  # cannot be reached, or is set wrongly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    level: Level
+    text: str
+    settings_wrong: bool = False
+
+
+def findings() -> Iterator[Finding]:
+    """Check everything, in the order in which things depend on one another."""
+    try:
+        settings = Settings.from_env()
+    except BadSettings as error:
+        yield Finding(check="settings", level=Level.FAIL, text=lines(str(error)), settings_wrong=True)
+        return
+    yield _settings(settings)
+    yield _guarded("broker", lambda: _broker(settings))
+    yield _guarded("ledger", lambda: _ledger(settings))
+    yield _guarded("sweep", lambda: _sweep(settings))
+    yield _guarded("staging", lambda: asyncio.run(_staging(settings)))
+    yield _guarded("vertex", lambda: asyncio.run(_vertex(settings)))
+    if not settings.stores:
+        yield _warn("stores", f"no store is named here; set {STORE_PREFIX}<NAME>, at least for the workers")
+    for name, url in sorted(settings.stores.items()):
+        yield _store(name, url, settings)
+
+
+def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
+    """Turn an error of vertexq, or a part that is not installed, into a finding."""
+    try:
+        return look()
+    except BadSettings as error:
+        return Finding(check=check, level=Level.FAIL, text=lines(str(error)), settings_wrong=True)
+    except VertexqError as error:
+        return Finding(check=check, level=Level.FAIL, text=lines(str(error)))
+    except ModuleNotFoundError as error:
+        return _warn(check, f"not looked at: the package {error.name} is missing; install vertexq[worker]")
+
+
+def _settings(settings: Settings) -> Finding:
+    try:
+        Settings.for_worker()
+    except BadSettings as error:
+        return _warn("settings", f"enough to enqueue, not enough to run a worker: {lines(str(error))}")
+    return _ok("settings", f"complete; project {settings.project}, location {settings.location}")
+
+
+def _broker(settings: Settings) -> Finding:
+    from vertexq.cli.broker_look import look_at_broker  # noqa: PLC0415
+
+    found = look_at_broker(settings.broker_url)
+    if found.policy != "noeviction":
+        return _warn(
+            "broker", f"maxmemory-policy is {found.policy}: hints may be evicted; set it to noeviction"
+        )
+    if not found.appends:
+        return _warn(
+            "broker", "appendonly is off: hints are lost at a restart and sent again later; set it to yes"
+        )
+    return _ok("broker", f"{found.server}, noeviction, append-only file on")
+
+
+def _ledger(settings: Settings) -> Finding:
+    from vertexq.cli.ledger_look import look_at_ledger, missing_file  # noqa: PLC0415
+
+    if settings.ledger_url == NO_LEDGER:
+        return _warn("ledger", "none: this machine can enqueue gs:// sources and nothing else")
+    if (file := missing_file(settings.ledger_url)) is not None:
+        return _warn("ledger", f"{file} is not there yet; the first submission or worker makes it")
+    try:
+        found = look_at_ledger(settings.ledger_url)
+    except BadSettings as error:  # tables that are not there, or not of this version
+        return _warn("ledger", lines(str(error)))
+    if abs(found.clock_off_s) > CLOCK_OFF_S:
+        off = duration(abs(found.clock_off_s))
+        return _warn("ledger", f"its clock is {off} away from this machine's; run NTP on both")
+    return _ok("ledger", f"{settings.ledger_url.partition(':')[0]}, its tables are those of this version")
+
+
+def _sweep(settings: Settings) -> Finding:
+    from vertexq.cli.ledger_look import look_at_ledger, missing_file  # noqa: PLC0415
+
+    if settings.ledger_url == NO_LEDGER or missing_file(settings.ledger_url) is not None:
+        return _warn("sweep", "not looked at: there is no ledger")
+    try:
+        age_s = look_at_ledger(settings.ledger_url).swept_s
+    except BadSettings:
+        return _warn("sweep", "not looked at: the ledger has no tables of this version")
+    todo = "start beat and a worker: python -m celery -A worker worker -B"
+    if age_s is None:
+        return _warn("sweep", f"no sweep has ever run on this ledger; {todo}")
+    if age_s > SWEEPS_MISSED * settings.sweep_interval_s:
+        return _warn("sweep", f"the last sweep was {duration(age_s)} ago; {todo}")
+    return _ok("sweep", f"the last one was {duration(age_s)} ago")
+
+
+async def _staging(settings: Settings) -> Finding:
+    from vertexq.google.storage import Storage  # noqa: PLC0415
+    from vertexq.model import GcsUri  # noqa: PLC0415
+
+    if not settings.staging:
+        return _warn("staging", "not looked at: VERTEXQ_STAGING is not set")
+    bucket = GcsUri.parse(settings.staging).bucket
+    async with _transport(emulator=bool(settings.storage_endpoint)) as transport:
+        storage = Storage(transport, endpoint=settings.storage_endpoint)
+        place = await storage.bucket_location(bucket)
+    return _ok("staging", f"gs://{bucket} is in {place}")
+
+
+async def _vertex(settings: Settings) -> Finding:
+    from vertexq.google.vertex import Vertex, base_url  # noqa: PLC0415
+
+    if not settings.project:
+        return _warn("vertex", "not looked at: GOOGLE_CLOUD_PROJECT is not set")
+    async with _transport(emulator=bool(settings.vertex_endpoint)) as transport:
+        vertex = Vertex(transport, endpoint=settings.vertex_endpoint)
+        async for _job in vertex.list(settings.project, settings.location, page_size=1):
+            break
+    host = base_url(settings.location, settings.vertex_endpoint)
+    return _ok("vertex", f"{host} lists the jobs of {settings.project} in {settings.location}")
+
+
+def _store(name: str, url: str, settings: Settings) -> Finding:
+    def look() -> Finding:
+        from vertexq.stores import open_store  # noqa: PLC0415
+
+        with open_store(url, storage_endpoint=settings.storage_endpoint) as store:
+            return _ok(f"store {name}", f"ready: {store!r}")
+
+    return _guarded(f"store {name}", look)
+
+
+@asynccontextmanager
+async def _transport(*, emulator: bool) -> AsyncGenerator[Transport]:
+    from vertexq.google.auth import default_tokens  # noqa: PLC0415
+    from vertexq.google.rest import Transport  # noqa: PLC0415
+
+    async with Transport(await default_tokens(emulator=emulator), deadline_s=GOOGLE_DEADLINE_S) as transport:
+        yield transport
+
+
+def _ok(check: str, text: str) -> Finding:
+    return Finding(check=check, level=Level.OK, text=text)
+
+
+def _warn(check: str, text: str) -> Finding:
+    return Finding(check=check, level=Level.WARN, text=text)

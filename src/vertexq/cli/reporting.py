@@ -1,0 +1,65 @@
+"""How commands speak: answers on standard output, one clear ``error: …`` on standard error, exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Annotated
+
+import typer
+
+from vertexq.errors import VertexqError
+from vertexq.plain import lines
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code says; ``docs/cli.md`` tells scripts about them."""
+
+    DONE = 0
+    NOT_ALL_ANSWERED = 1  # rows failed, or the job did; also parked, rejected, cancelled
+    BAD_INPUT = 2
+    UNREACHABLE = 3
+    INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+SubmissionId = Annotated[str, typer.Argument(metavar="ID", help="The submission's id.")]
+
+
+@contextmanager
+def reported(*, as_json: bool, interrupted: str = "") -> Generator[None]:
+    """Turn errors of vertexq into one message and their exit code.
+
+    Any other exception is a defect and is left alone. ``interrupted`` is what Ctrl-C leads to, as a sentence.
+    """
+    try:
+        yield
+    except VertexqError as error:
+        message = lines(str(error))
+        print(f"error: {message}", file=sys.stderr)  # noqa: T201
+        if as_json:
+            say_json({"error": message, "kind": type(error).__name__})
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        print(interrupted or "interrupted", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(ExitCode.INTERRUPTED) from error
+
+
+def say(text: str = "") -> None:
+    """Print a line to standard output; the caller has made its foreign parts fit to be shown."""
+    print(text, flush=True)  # noqa: T201
+
+
+def say_json(value: object) -> None:
+    """Print one JSON value on one line; dataclasses and instants are written as well."""
+    import orjson  # noqa: PLC0415  (--help does without)
+
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_UTC_Z).decode() + "\n")
+    sys.stdout.flush()
+
+
+def on_terminal() -> bool:
+    """Tell whether a person reads standard output."""
+    return sys.stdout.isatty()

@@ -1,0 +1,40 @@
+"""``vertexq status``: how one submission stands, or the newest ones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import vertexq
+from vertexq.cli.reporting import AsJson, reported, say, say_json
+from vertexq.cli.standing import say_status, say_statuses
+
+
+def status(
+    submission_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="The submission's id; without it, the newest ones.")
+    ] = None,
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Say how a submission stands, or list the newest.
+
+    The exit code is 0 whenever the submission is known; that of ``watch`` says how it ended.
+    """
+    with reported(as_json=as_json), vertexq.Client() as client:
+        if submission_id is None:
+            found = client.list(limit=limit)
+            if as_json:
+                say_json([one.to_json() for one in found])
+            elif found:
+                say_statuses(found)
+            else:
+                say("The ledger has no submissions yet.")
+            return
+        one = client.get(submission_id)
+        if as_json:
+            say_json(one.to_json())
+        else:
+            say_status(one)
