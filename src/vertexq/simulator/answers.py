@@ -17,14 +17,13 @@ from typing import cast
 import orjson
 
 from vertexq.simulator.behaviour import Behaviour, Echo
-from vertexq.simulator.importer import Shape
+from vertexq.simulator.importer import RESULTS, Shape
 from vertexq.simulator.prompts import Prompt, cut_to, prompt_of, tokens_in
 from vertexq.simulator.wording import json_text, plain_text
 
 Json = Mapping[str, object]
 
 _CUT_SHARE = 0.5  # of a text that is cut for MAX_TOKENS
-_RESULTS = frozenset({"status", "processed_time", "response"})  # columns of the output, not echoed siblings
 
 
 class Fate(StrEnum):
@@ -100,8 +99,11 @@ class Answerer:
         body: dict[str, object] = self._siblings(row)
         body |= {"status": "", "processed_time": _milliseconds(now), "request": self._echoed(request)}
         body |= self._outcome(fate, prompt, dice, now)
+        line_out = orjson.dumps(body) + b"\n"
+        if self._dice("corrupt", line).random() < self._behaviour.corrupt_rows:
+            line_out = line_out[: len(line_out) // 2] + b"\n"
         copies = 2 if self._number("repeat", line) < self._behaviour.repeated_rows else 1
-        return OutputRow(lines=(orjson.dumps(body) + b"\n",) * copies, fate=fate)
+        return OutputRow(lines=(line_out,) * copies, fate=fate)
 
     def _fate(self, line: bytes, prompt: Prompt) -> Fate:
         if prompt.role_fault:
@@ -127,7 +129,7 @@ class Answerer:
         if self._behaviour.echo is Echo.NONE:
             return {}
         names = {name for name in self._shape.below if name != "request"} if self._union else set(row)
-        return {name: self._sibling(name, row.get(name)) for name in sorted(names - _RESULTS - {"request"})}
+        return {name: self._sibling(name, row.get(name)) for name in sorted(names - RESULTS - {"request"})}
 
     def _sibling(self, name: str, value: object) -> object:
         coerced = self._behaviour.echo is Echo.COERCED and self._shape.at(name).like_numbers

@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import cast
 
 from vertexq.errors import BadInput
-from vertexq.states import JobState
+from vertexq.simulator.timing import Timing, timing_from_json
+from vertexq.states import JOB_TERMINAL, JobState
 
 
 class Echo(StrEnum):
@@ -42,6 +43,7 @@ class Behaviour:
     no_total_rows: float = 0.0  # no totalTokenCount
     no_usage_rows: float = 0.0  # no usageMetadata
     repeated_rows: float = 0.0  # the output line is there twice
+    corrupt_rows: float = 0.0  # half of an output line
     # the output
     answer_words: int = 24
     echo: Echo = Echo.SIBLINGS
@@ -53,7 +55,7 @@ class Behaviour:
     late_output_info: bool = False  # outputInfo appears only when the job has ended
     # the job
     import_check: bool = True
-    stuck_state: JobState | None = None  # QUEUED, PENDING, RUNNING, PAUSED or UPDATING: stays there
+    stuck_state: JobState | None = None  # stays in this state, which may be any but a final one
     stuck_s: float | None = None  # … for so long; None: until it is cancelled
     state_word: str = ""  # shown instead of RUNNING
     expires: bool = False  # EXPIRED in the queue
@@ -63,11 +65,12 @@ class Behaviour:
     fail_at: float = 0.5  # … when this share of the rows is done
     export_denied: bool = False  # ends FAILED with code 7 when the rows are done
     cancel_loses: bool = False  # CANCELLING ends SUCCEEDED
+    timing: Timing | None = None  # instead of the simulator's own
     list_lag_s: float = 0.0  # a new job is not listed for so long
     get_lag_s: float = 0.0  # … and not found by its name for so long
 
 
-_STATES = frozenset({JobState.QUEUED, JobState.PENDING, JobState.RUNNING, JobState.PAUSED, JobState.UPDATING})
+_STATES = frozenset(JobState) - JOB_TERMINAL - {JobState.UNSPECIFIED}
 
 
 def behaviour_from_json(value: object) -> Behaviour:
@@ -91,6 +94,8 @@ def _read(name: str, value: object, known: Mapping[str, object]) -> object:
             return _stuck(value)
         if name == "stuck_s":
             return None if value is None else float(str(value))
+        if name == "timing":
+            return None if value is None else timing_from_json(value)
         return _same_kind(value, known[name])
     except (TypeError, ValueError) as error:
         raise BadInput(f"behaviour field {name!r}: {value!r} will not do; {error}") from error

@@ -18,6 +18,7 @@ import orjson
 from vertexq.model import JobError
 
 DEEPEST = 15
+RESULTS = frozenset({"status", "processed_time", "response"})  # of an earlier job, when its output is resumed
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _LEAD = "Failed to import data. Please check 'Prepare input' section of the batch predictions documentation. "
@@ -69,7 +70,8 @@ class Importer:
         row = cast("dict[str, object]", value)
         if not isinstance(row.get("request"), dict):
             return _error(f"Row {self.rows} has no field request that is a JSON object")
-        fault = self._record(row, self.shape, ())
+        given = {name: each for name, each in row.items() if name not in RESULTS}
+        fault = self._record(given, self.shape, ())
         return _error(fault) if fault and self._check else None
 
     def close(self) -> JobError | None:

@@ -104,6 +104,7 @@ class Simulator:
         async with contextlib.AsyncExitStack() as stack:
             listening = _listen(self._host, self._port)
             stack.callback(listening.close)
+            listening.listen()  # calls wait from here on, such as those of jobs that begin again
             self._url = f"http://{_named(self._host)}:{listening.getsockname()[1]}"
             self.home = self._data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             app = web.Application(client_max_size=_BODY_LIMIT_BYTES, middlewares=[self._remember])
@@ -155,7 +156,7 @@ class Simulator:
             seed=self._seed,
             timing=self._timing,
             behaviours=self.behaviours,
-            home=self.home / "vertex" if self._data_dir else None,
+            home=self._data_dir,
             required_token=self._required_token,
             record_exchanges=self._record_exchanges,
         )

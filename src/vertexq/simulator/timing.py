@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Self, cast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,11 @@ class Timing:
             operation_s=0.01,
         )
 
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for a time below nothing."""
+        if any(getattr(self, each.name) < 0 for each in fields(self)):
+            raise ValueError(f"no time and no rate may be below 0: {self}")
+
     def faster(self, factor: float) -> Self:
         """Return this timing ``factor`` times as fast (above 0; below 1 is slower)."""
         scaled = {each.name: getattr(self, each.name) / factor for each in fields(self)}
@@ -44,3 +49,11 @@ class Timing:
     def due_s(self, rows: int) -> float:
         """Return when the row number ``rows`` is due, in seconds since the job began to run."""
         return rows / self.rows_per_s if self.rows_per_s else 0.0
+
+
+def timing_from_json(value: object) -> Timing:
+    """Read a timing from a JSON object with some of its fields; raise ``ValueError`` or ``TypeError``."""
+    if not isinstance(value, dict):
+        raise TypeError("expected an object of numbers")
+    given = cast("dict[str, object]", value)
+    return Timing(**{name: float(str(each)) for name, each in given.items()})

@@ -95,11 +95,6 @@ class VertexSurface:
             self._journal = Journal(self._home / "creates.jsonl")
             self._book = JobBook(self._home / "jobs.jsonl", seed=self._seed)
         await self._calls.open()
-        if self._book.unfinished():
-            self._keep(asyncio.create_task(self._begin_again()))
-
-    async def _begin_again(self) -> None:
-        await self._calls.reachable()
         for job in self._book.unfinished():
             self._book.put(replace(job, state=JobState.PENDING, tally=None, state_word="", error=None))
             self._begin(job.name)

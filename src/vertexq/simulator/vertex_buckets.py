@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from fnmatch import fnmatchcase
 from typing import cast
@@ -15,7 +14,6 @@ from vertexq.lines import Block, LineSplitter
 from vertexq.model import GcsUri
 from vertexq.simulator._suffer import INTERNAL
 
-_LOOK_S = 0.02
 _READ_BYTES = 1024 * 1024
 PART_BYTES = 1024 * 1024  # of a resumable upload; a multiple of 256 KiB
 
@@ -44,16 +42,6 @@ class BucketCalls:
         if self._session is None:
             raise RuntimeError("the calls to Cloud Storage are not open")
         return self._session
-
-    async def reachable(self) -> None:
-        """Wait until Cloud Storage answers."""
-        while True:
-            try:
-                await self.has_bucket("-")
-            except aiohttp.ClientConnectionError:
-                await asyncio.sleep(_LOOK_S)
-            else:
-                return
 
     async def has_bucket(self, bucket: str) -> bool:
         """Say whether there is such a bucket."""

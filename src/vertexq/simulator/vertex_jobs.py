@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from vertexq.simulator.jobs import SimulatedJob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """A line of the file: a job as it was from then on, None once it is forgotten."""
+
+    name: str
+    job: SimulatedJob | None
 
 
 class JobBook:
@@ -26,11 +35,19 @@ class JobBook:
         with path.open("rb") as lines:
             for line in lines:
                 try:
-                    job = msgspec.json.decode(line, type=SimulatedJob)
+                    entry = msgspec.json.decode(line, type=_Entry)
                 except msgspec.DecodeError:  # the last line of a simulator that was killed
                     continue
-                self._jobs[job.name] = job
-                self._last = max(self._last, job.number)
+                if entry.job is None:
+                    self._jobs.pop(entry.name, None)
+                    continue
+                self._jobs[entry.name] = entry.job
+                self._last = max(self._last, entry.job.number)
+
+    def _write(self, entry: _Entry) -> None:
+        if self._path is not None:
+            with self._path.open("ab") as file:
+                file.write(msgspec.json.encode(entry) + b"\n")
 
     def next_number(self) -> int:
         """Return the place of the next job in the order of creation, from 1."""
@@ -46,17 +63,17 @@ class JobBook:
         """Keep this state of a job; a change of ``state`` goes to the file."""
         before = self._jobs.get(job.name)
         self._jobs[job.name] = job
-        if self._path is not None and (before is None or before.state is not job.state):
-            with self._path.open("ab") as file:
-                file.write(msgspec.json.encode(job) + b"\n")
+        if before is None or before.state is not job.state:
+            self._write(_Entry(name=job.name, job=job))
 
     def get(self, name: str) -> SimulatedJob | None:
         """Return the job of this full name, which bears the project's number."""
         return self._jobs.get(name)
 
     def drop(self, name: str) -> None:
-        """Forget a job; a later run of the same file knows it again only as finished."""
+        """Forget a job."""
         self._jobs.pop(name, None)
+        self._write(_Entry(name=name, job=None))
 
     def newest_first(self, parent: str, *, before: int | None = None) -> Iterator[SimulatedJob]:
         """Yield the jobs of ``projects/N/locations/L`` created before place ``before``."""

@@ -25,6 +25,11 @@ class Output:
         self._lines = 0
         self._files = [ObjectWriter(calls, self._directory.join(name)) for name in _names(behaviour.shards)]
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is any line yet."""
+        return bool(self._lines or self._window)
+
     async def add(self, lines: tuple[bytes, ...]) -> None:
         """Take the output of one row."""
         self._window += lines

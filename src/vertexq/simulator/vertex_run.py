@@ -51,6 +51,7 @@ class Run:
         self._nudged = asyncio.Event()
         self._importer = Importer()
         self._inputs: list[GcsUri] = []
+        self._failure: JobError | None = None
 
     def nudge(self) -> None:
         """Look at the book now."""
@@ -79,6 +80,10 @@ class Run:
         job = self._job
         return self._desk.behaviours.of(job.display_name, job.labels)
 
+    @property
+    def _timing(self) -> Timing:
+        return self._behaviour.timing or self._desk.timing
+
     def _put(self, change: Callable[[SimulatedJob, datetime], SimulatedJob]) -> None:
         self._desk.book.put(change(self._job, _now()))
 
@@ -90,11 +95,11 @@ class Run:
 
     async def _wait_to_run(self) -> None:
         await self._stay(JobState.PENDING)
-        await self._wait(self._desk.timing.pending_s)
+        await self._wait(self._timing.pending_s)
         behaviour = self._behaviour
-        if self._desk.timing.queued_s or behaviour.expires or behaviour.stuck_state is JobState.QUEUED:
+        if self._timing.queued_s or behaviour.expires or behaviour.stuck_state is JobState.QUEUED:
             self._move(JobState.QUEUED)
-            await self._wait(self._desk.timing.queued_s)
+            await self._wait(self._timing.queued_s)
             await self._stay(JobState.QUEUED)
         if self._behaviour.expires:
             self._move(JobState.EXPIRED)
@@ -108,7 +113,7 @@ class Run:
         for uri in (*self._job.input_uris, self._job.output_prefix):
             bucket = GcsUri.parse(uri).bucket
             if not await self._desk.calls.has_bucket(bucket):
-                await self._wait(self._desk.timing.bad_bucket_s)
+                await self._wait(self._timing.bad_bucket_s)
                 text = f"Failed to get GCS bucket location for {bucket}. Please check that the bucket exists"
                 self._fail(JobError(code=9, message=f"{text} and permissions are set correctly."))
                 raise _Over
@@ -156,19 +161,20 @@ class Run:
         done = 0
         async for line in self._desk.calls.lines(self._inputs):
             await self._incident(done)
-            if self._stopping:
+            if self._stopping or self._failure:
                 break
             row = answerer.answer(line, _now())
             await output.add(row.lines)
             tally = _counted(tally, row)
             done += 1
-            ahead_s = self._desk.timing.due_s(done) - (clock() - began_s)
+            ahead_s = self._timing.due_s(done) - (clock() - began_s)
             if ahead_s > _LOOK_S or done % _BREATH_ROWS == 0:
                 self._count(tally)
                 await self._wait(max(ahead_s, 0))
         self._count(tally)
         await self._stay(JobState.RUNNING)
-        await self._wait(self._desk.timing.run_s - (clock() - began_s))
+        if not self._stopping:
+            await self._wait(self._timing.run_s - (clock() - began_s))
 
     def _count(self, tally: Tally) -> None:
         self._put(lambda job, at: job.counted(tally, at))
@@ -183,8 +189,8 @@ class Run:
         if done != int(behaviour.fail_at * self._importer.rows):
             return
         if behaviour.fail_code:
-            self._fail(JobError(code=behaviour.fail_code, message=behaviour.fail_message))
-            raise _Over
+            self._failure = JobError(code=behaviour.fail_code, message=behaviour.fail_message)
+            return
         away = behaviour.stuck_state
         if away is not None and away in _AWAY and self._job.state is JobState.RUNNING:
             await self._be_away(away)
@@ -197,12 +203,16 @@ class Run:
 
     async def _end(self, output: Output) -> None:
         if self._job.state is JobState.CANCELLING:
-            await self._wait(self._desk.timing.cancelling_s)
+            await self._wait(self._timing.cancelling_s)
+            await self._stay(JobState.CANCELLING)
         if self._behaviour.export_denied:
             self._fail(_denied(self._job))
             return
-        await output.close()
-        if self._stopping:
+        if output.begun or not self._stopping:
+            await output.close()  # a job that ends early exports what it has finished
+        if self._failure:
+            self._fail(self._failure)
+        elif self._stopping:
             self._put(lambda job, at: job.cancelled(at))
         elif self._behaviour.partial:
             self._move(JobState.PARTIALLY_SUCCEEDED)
@@ -223,11 +233,10 @@ class Run:
         """Wait, or not to the end when the job is cancelled in the meantime; raise ``_Over`` if it ended."""
         if seconds <= 0:
             await asyncio.sleep(0)
-        elif not self._nudged.is_set():
+        else:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._nudged.wait(), seconds)
-        else:
-            await asyncio.sleep(min(seconds, _LOOK_S))
+        self._nudged.clear()
         _ = self._job
 
 
