@@ -59,16 +59,42 @@ class _Borrowed:
 def borrowed(connection: object, ledger: Engine) -> Generator[Connection]:
     """Yield ``connection`` as SQLAlchemy knows it; its transaction is the caller's before and after.
 
-    Raise ``BadInput`` for another kind of connection, for one to a database without this ledger's tables, and
-    for one that commits each statement by itself.
+    After an error the caller may go on and commit: there is no half of a submission. Raise ``BadInput`` for
+    another kind of connection, for one to a database without this ledger's tables, and for one that commits
+    each statement by itself.
     """
+    with _known(connection, ledger) as known, _whole(_checked(known, ledger)):
+        yield known
+
+
+@contextmanager
+def _known(connection: object, ledger: Engine) -> Generator[Connection]:
     if isinstance(connection, Connection):
-        yield _checked(connection, ledger)
+        yield connection
     elif _comes_from(connection, "sqlalchemy.orm"):
-        yield _checked(cast("_Session", connection).connection(), ledger)
+        yield cast("_Session", connection).connection()
     else:
         with _dressed(connection, ledger) as dressed:
-            yield _checked(dressed, ledger)
+            yield dressed
+
+
+@contextmanager
+def _whole(connection: Connection) -> Generator[None]:
+    """Set a savepoint, inside a transaction that is the caller's to end.
+
+    Where none is open yet, SQLite would take the savepoint for one, and its release for a commit.
+    """
+    driver = _driver(connection)
+    begins = isinstance(driver, sqlite3.Connection) and not driver.in_transaction
+    if begins:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        with connection.begin_nested():
+            yield
+    except BaseException:
+        if begins:
+            driver.execute("ROLLBACK")
+        raise
 
 
 @contextmanager
@@ -90,7 +116,7 @@ def _checked(connection: Connection, ledger: Engine) -> Connection:
     """Look for the tables in the catalogue: a statement that fails would end the caller's transaction."""
     if connection.dialect.name != ledger.dialect.name or not inspect(connection).has_table(submissions.name):
         raise _elsewhere(ledger)
-    if _commits_by_itself(connection.connection.dbapi_connection):
+    if _commits_by_itself(_driver(connection)):
         raise BadInput(
             "the connection commits each statement by itself; begin a transaction on it first, so that the "
             "submission exists if and only if yours commits"
@@ -105,8 +131,13 @@ def _elsewhere(ledger: Engine) -> BadInput:
     )
 
 
-def _commits_by_itself(driver: Any) -> bool:
-    connection = driver.lender if isinstance(driver, _Borrowed) else driver
+def _driver(connection: Connection) -> Any:
+    """Return the driver's connection, undressed."""
+    driver = connection.connection.dbapi_connection
+    return driver.lender if isinstance(driver, _Borrowed) else driver
+
+
+def _commits_by_itself(connection: Any) -> bool:
     if isinstance(connection, sqlite3.Connection):
         by_itself = connection.isolation_level is None or getattr(connection, "autocommit", None) is True
         return by_itself and not connection.in_transaction
