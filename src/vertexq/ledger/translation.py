@@ -30,7 +30,7 @@ def translated(engine: Engine) -> Generator[None]:
 
 def without_password(engine: Engine) -> str:
     """Return the engine's URL as it may be shown."""
-    return engine.url.set(query={}).render_as_string(hide_password=True)
+    return engine.url.set(drivername=engine.dialect.name, query={}).render_as_string(hide_password=True)
 
 
 def _of_driver(where: str, error: DBAPIError) -> VertexqError:
