@@ -132,6 +132,7 @@ async def desk(
     behaviour: Behaviour | None = None,
     faults: Faults | None = None,
     data_dir: Path | None = None,
+    record_exchanges: bool = False,
 ) -> AsyncGenerator[Desk]:
     """Run a simulator with ``rows`` in ``gs://prompts/in.jsonl``."""
     simulator = Simulator(
@@ -141,6 +142,7 @@ async def desk(
         faults=faults,
         data_dir=data_dir,
         buckets=(BUCKET,),
+        record_exchanges=record_exchanges,
     )
     async with simulator, aiohttp.ClientSession(simulator.url) as http:
         made = Desk(simulator=simulator, http=http)

@@ -193,3 +193,16 @@ async def test_jobs_and_the_oracle_outlive_a_restart(tmp_path: Path) -> None:
         assert state_of(await third.ended(running["name"])) == "SUCCEEDED"
         assert names(third) == ["done", "deleted", "running"]
         assert (await third.create())["name"] not in {done["name"], deleted["name"], running["name"]}
+
+
+async def test_a_line_torn_by_a_crash_is_cut_off(tmp_path: Path) -> None:
+    """A create whose line was not whole had no answer; those before and after it are kept."""
+    async with desk(rows=keyed(1), data_dir=tmp_path) as first:
+        await first.create(displayName="before")
+    with (tmp_path / "creates.jsonl").open("ab") as file:
+        file.write(b'{"name": "projects/')
+    async with desk(data_dir=tmp_path) as second:
+        await second.create(displayName="after")
+
+    async with desk(data_dir=tmp_path) as third:
+        assert names(third) == ["before", "after"]

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from vertexq.errors import Unreachable
@@ -17,39 +17,41 @@ from vertexq.simulator.timing import Timing
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM; return the exit code: 0, or 3 when the port is taken."""
     options = _parser().parse_args(arguments)
+    buckets: list[str] = options.bucket or ["vertexq"]
     simulator = Simulator(
         seed=options.seed,
         timing=Timing().faster(options.speed),
         data_dir=options.data_dir,
         port=options.port,
         host=options.host,
-        buckets=options.bucket,
+        buckets=buckets,
     )
     try:
-        asyncio.run(serve_until_signal(simulator, lambda text: print(text, flush=True)))  # noqa: T201
+        asyncio.run(serve_until_signal(simulator, buckets[0]))
     except Unreachable as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code
     return 0
 
 
-async def serve_until_signal(simulator: Simulator, say: Callable[[str], None]) -> None:
-    """Serve, ``say`` what to set, and stop on SIGINT or SIGTERM."""
+async def serve_until_signal(simulator: Simulator, bucket: str) -> None:
+    """Serve, print what to set, and stop on SIGINT or SIGTERM."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked.set)
     async with simulator:
-        say(environment(simulator.url))
+        print(environment(simulator.url, bucket), flush=True)  # noqa: T201
         await asked.wait()
 
 
-def environment(url: str) -> str:
+def environment(url: str, bucket: str) -> str:
     """Return the variables that send a client to the simulator at ``url``, as lines for a shell."""
     return "\n".join(
         [
             f"export STORAGE_EMULATOR_HOST={url}",
             f"export VERTEXQ_VERTEX_ENDPOINT={url}",
+            f"export VERTEXQ_STAGING=gs://{bucket}/staging",
             "export GOOGLE_CLOUD_PROJECT=simulated-project",
             "export GOOGLE_CLOUD_LOCATION=us-central1",
         ]
@@ -70,7 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="decides everything left to chance")
     parser.add_argument(
-        "--bucket", action="append", default=[], metavar="NAME", help="a bucket to have; repeat"
+        "--bucket",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a bucket that is there (vertexq); repeatable",
     )
     parser.add_argument("--speed", type=float, default=1.0, help="how many times as fast jobs go")
     return parser

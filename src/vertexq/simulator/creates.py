@@ -30,8 +30,7 @@ class Journal:
         self._path = path
         self.accepted: list[AcceptedCreate] = []
         if path is not None and path.exists():
-            lines = path.read_bytes().splitlines()
-            self.accepted += [msgspec.json.decode(line, type=AcceptedCreate) for line in lines]
+            self.accepted += _read(path)
 
     def append(self, create: AcceptedCreate) -> None:
         """Write down a create; when this returns it is on the disk."""
@@ -41,6 +40,14 @@ class Journal:
                 file.write(create_json(create) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
+
+
+def _read(path: Path) -> list[AcceptedCreate]:
+    """Return the creates in a file; a line that was torn by a crash had no answer, and is cut off."""
+    whole, _, torn = path.read_bytes().rpartition(b"\n")
+    if torn:
+        os.truncate(path, len(whole) + 1 if whole else 0)
+    return [msgspec.json.decode(line, type=AcceptedCreate) for line in whole.split(b"\n") if line]
 
 
 def create_json(create: AcceptedCreate) -> bytes:

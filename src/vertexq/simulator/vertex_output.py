@@ -20,8 +20,9 @@ class Output:
         self._behaviour = behaviour
         self._dice = random.Random(salt)
         self._window: list[bytes] = []
-        self._early: list[bytes] = []
+        self._early: ObjectWriter | None = None
         self._early_files = 0
+        self._early_rows = 0
         self._lines = 0
         self._files = [ObjectWriter(calls, self._directory.join(name)) for name in _names(behaviour.shards)]
 
@@ -33,13 +34,10 @@ class Output:
     async def add(self, lines: tuple[bytes, ...]) -> None:
         """Take the output of one row."""
         self._window += lines
-        self._early += lines
         if len(self._window) >= _WINDOW_ROWS:
             await self._flush()
-        if 0 < self._behaviour.incremental_rows <= len(self._early):
-            await self._publish_early()
-        elif not self._behaviour.incremental_rows:
-            self._early.clear()
+        if self._behaviour.incremental_rows:
+            await self._publish_early(lines)
 
     async def close(self) -> None:
         """Write what is held and publish the final files."""
@@ -55,13 +53,16 @@ class Output:
             self._lines += 1
         self._window.clear()
 
-    async def _publish_early(self) -> None:
-        name = f"incremental_predictions/predictions_{self._early_files:05}.jsonl"
-        file = ObjectWriter(self._calls, self._directory.join(name))
-        await file.write(b"".join(self._early))
-        await file.close()
-        self._early.clear()
-        self._early_files += 1
+    async def _publish_early(self, lines: tuple[bytes, ...]) -> None:
+        if self._early is None:
+            name = f"incremental_predictions/predictions_{self._early_files:05}.jsonl"
+            self._early = ObjectWriter(self._calls, self._directory.join(name))
+        await self._early.write(b"".join(lines))
+        self._early_rows += 1
+        if self._early_rows >= self._behaviour.incremental_rows:
+            await self._early.close()
+            self._early, self._early_rows = None, 0
+            self._early_files += 1
 
 
 def _names(shards: int) -> list[str]:

@@ -114,7 +114,8 @@ def failure(error: ApiError) -> web.Response:
 def refusal(fault: Fault) -> web.Response:
     """Word what a fault answers; ``note`` says how.
 
-    ``html``: a page of a proxy. ``retry-info``: a ``RetryInfo`` detail instead of ``Retry-After``.
+    ``html``: a page of a proxy. ``retry-info``: a ``RetryInfo`` detail instead of ``Retry-After``; ``both``:
+    the detail and the header.
     """
     if fault.note == "html":
         page = _HTML.format(fault.status)
@@ -125,7 +126,7 @@ def refusal(fault: Fault) -> web.Response:
         message = "Quota exceeded for aiplatform.googleapis.com/batch_prediction_job_submit_requests."
         violation = {"subject": "project", "description": message}
         details.append({"@type": f"{_TYPES}/google.rpc.QuotaFailure", "violations": [violation]})
-    if fault.note == "retry-info":
+    if fault.note in {"retry-info", "both"}:
         delay = f"{fault.retry_after_s or 0:g}s"
         details.append({"@type": f"{_TYPES}/google.rpc.RetryInfo", "retryDelay": delay})
     response = _envelope(fault.status, message, _WORDS.get(fault.status, "UNKNOWN"), details)

@@ -59,14 +59,13 @@ class Run:
 
     async def run(self) -> None:
         """Take the job to its end."""
-        try:
-            await self._wait_to_run()
-            await self._import()
-            await self._predict()
-        except _Over:
-            return
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            self._fail(JobError(code=13, message=_EXPORT_FAILED))
+        with contextlib.suppress(_Over):
+            try:
+                await self._wait_to_run()
+                await self._import()
+                await self._predict()
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                self._fail(JobError(code=13, message=_EXPORT_FAILED))
 
     @property
     def _job(self) -> SimulatedJob:
@@ -124,15 +123,17 @@ class Run:
         for uri in self._job.input_uris:
             found = await self._desk.calls.matching(uri)
             if not found:
+                # nobody has published Google's words for this
                 self._fail(JobError(code=5, message=f"Failed to import data. Not found: Uri {uri}"))
                 raise _Over
             self._inputs += found
-        async for line in self._desk.calls.lines(self._inputs):
-            if error := self._importer.feed(line):
-                self._fail(error)
-                raise _Over
-            if self._importer.rows % _BREATH_ROWS == 0:
-                await self._wait(0)
+        async with contextlib.aclosing(self._desk.calls.lines(self._inputs)) as lines:
+            async for line in lines:
+                if error := self._importer.feed(line):
+                    self._fail(error)
+                    raise _Over
+                if self._importer.rows % _BREATH_ROWS == 0:
+                    await self._wait(0)
         if error := self._importer.close():
             self._fail(error)
             raise _Over
@@ -158,25 +159,31 @@ class Run:
         self._count(tally)
         clock = asyncio.get_running_loop().time
         began_s = clock()
-        done = 0
-        async for line in self._desk.calls.lines(self._inputs):
+        async with contextlib.aclosing(self._desk.calls.lines(self._inputs)) as lines:
+            done = 0
+            async for line in lines:
+                await self._incident(done)
+                if self._stopping or self._failure:
+                    break
+                row = answerer.answer(line, _now())
+                await output.add(row.lines)
+                tally = _counted(tally, row)
+                done += 1
+                ahead_s = self._timing.due_s(done) - (clock() - began_s)
+                if ahead_s > _LOOK_S or done % _BREATH_ROWS == 0:
+                    self._count(tally)
+                    await self._wait(max(ahead_s, 0))
+        if done == self._importer.rows:
             await self._incident(done)
-            if self._stopping or self._failure:
-                break
-            row = answerer.answer(line, _now())
-            await output.add(row.lines)
-            tally = _counted(tally, row)
-            done += 1
-            ahead_s = self._timing.due_s(done) - (clock() - began_s)
-            if ahead_s > _LOOK_S or done % _BREATH_ROWS == 0:
-                self._count(tally)
-                await self._wait(max(ahead_s, 0))
         self._count(tally)
         await self._stay(JobState.RUNNING)
         if not self._stopping:
             await self._wait(self._timing.run_s - (clock() - began_s))
+        self._put(lambda job, at: job.counted(tally, at))
 
     def _count(self, tally: Tally) -> None:
+        if self._behaviour.incomplete_unknown:
+            tally = replace(tally, incomplete=-1)
         self._put(lambda job, at: job.counted(tally, at))
 
     @property
