@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vertexq.errors import Unreachable
@@ -27,21 +27,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         buckets=buckets,
     )
     try:
-        asyncio.run(serve_until_signal(simulator, buckets[0]))
+        asyncio.run(
+            serve_until_signal(simulator, lambda url: print(environment(url, buckets[0]), flush=True))  # noqa: T201
+        )
     except Unreachable as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code
     return 0
 
 
-async def serve_until_signal(simulator: Simulator, bucket: str) -> None:
-    """Serve, print what to set, and stop on SIGINT or SIGTERM."""
+async def serve_until_signal(simulator: Simulator, announce: Callable[[str], None]) -> None:
+    """Serve, announce the URL once it answers, and stop on SIGINT or SIGTERM."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked.set)
     async with simulator:
-        print(environment(simulator.url, bucket), flush=True)  # noqa: T201
+        announce(simulator.url)
         await asked.wait()
 
 
