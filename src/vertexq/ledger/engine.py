@@ -18,7 +18,7 @@ from vertexq.ledger.translation import translated, without_password
 __all__ = ["open_engine", "translated", "without_password"]
 
 BUSY_S = 30
-"""How long SQLite waits for another writer, in seconds."""
+"""How long SQLite waits for another writer, in seconds; ``?timeout=`` in the URL wins over it."""
 CONNECT_S = 10
 SWITCH_WAIT_S = 0.01
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
@@ -71,8 +71,10 @@ def _sqlite(url: URL) -> Engine:
         raise BadSettings(
             "a ledger in memory would forget what was paid for; name a file: sqlite:///ledger.db"
         )
-    _make_parent(Path(url.database))
-    engine = create_engine(url, connect_args={"timeout": BUSY_S}, hide_parameters=True)
+    if not url.database.startswith("file:"):  # such a URI names a file in SQLite's own way
+        _make_parent(Path(url.database))
+    defaults = {} if "timeout" in url.query else {"timeout": BUSY_S}
+    engine = create_engine(url, connect_args=defaults, hide_parameters=True)
     event.listen(engine, "connect", _sqlite_connected)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
@@ -91,7 +93,6 @@ def _make_parent(file: Path) -> None:
 def _sqlite_connected(connection: sqlite3.Connection, _record: object) -> None:
     """Take transactions into our own hands and make a commit survive a power cut."""
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout={BUSY_S * 1000}")
     if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         _switch_to_wal(connection)
     for pragma in ("synchronous=FULL", "foreign_keys=ON", f"journal_size_limit={WAL_LIMIT_BYTES}"):
@@ -152,4 +153,5 @@ def _forget_inherited() -> None:
 
 # A connection must not be used on both sides of a fork: close what is idle before it, and let the child open
 # its own (docs.sqlalchemy.org, "Using Connection Pools with Multiprocessing or os.fork()").
-os.register_at_fork(before=_close_idle, after_in_child=_forget_inherited)
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(before=_close_idle, after_in_child=_forget_inherited)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -10,6 +11,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from vertexq.errors import BadInput, Conflict, Unreachable, VertexqError
+
+_IN_THE_WAY = ("40001", "40P01")  # serialization_failure, deadlock_detected (PostgreSQL 18, appendix A)
 
 
 @contextmanager
@@ -21,6 +24,10 @@ def translated(engine: Engine) -> Generator[None]:
         if not isinstance(error, DBAPIError):  # a value of ours that its column refused before it was sent
             raise error.orig or error from None
         raise _of_driver(without_password(engine), error) from error
+    except OverflowError as error:  # SQLite's driver says so by itself
+        raise BadInput(
+            f"the ledger at {without_password(engine)} cannot hold a value ({error}); mend what was passed in"
+        ) from error
     except PoolTimeout as error:
         raise Unreachable(
             f"every connection to the ledger at {without_password(engine)} was in use for 30 s; "
@@ -39,6 +46,13 @@ def _of_driver(where: str, error: DBAPIError) -> VertexqError:
         return BadInput(f"the ledger at {where} cannot hold a value ({said}); mend what was passed in")
     if isinstance(error, IntegrityError):
         return Conflict(f"the ledger at {where} has such a record already ({said}); read it again")
+    if getattr(error.orig, "sqlstate", None) in _IN_THE_WAY:
+        return Conflict(f"the ledger at {where} was being changed by somebody else ({said}); do it again")
+    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        return Unreachable(
+            f"the ledger at {where} is busy ({said}): another process has been writing for too long; "
+            "find it, or move the ledger to PostgreSQL"
+        )
     return Unreachable(
         f"the ledger at {where} cannot be used ({said}); check the ledger's URL, that its database is "
         "running, and that this user may write to it"
