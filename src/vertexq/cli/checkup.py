@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from vertexq.errors import BadSettings, VertexqError
+from vertexq.errors import BadInput, BadSettings, VertexqError
 from vertexq.plain import duration, lines
 from vertexq.settings import NO_LEDGER, STORE_PREFIX, Settings
 
@@ -63,7 +63,7 @@ def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
     """Turn an error of vertexq, or a part that is not installed, into a finding."""
     try:
         return look()
-    except BadSettings as error:
+    except BadInput as error:
         return Finding(check=check, level=Level.FAIL, text=lines(str(error)), settings_wrong=True)
     except VertexqError as error:
         return Finding(check=check, level=Level.FAIL, text=lines(str(error)))

@@ -25,7 +25,7 @@ def doctor(*, as_json: AsJson = False) -> None:
         for finding in findings():
             found.append(finding)
             if not as_json:
-                say(f"{finding.level.value:<5} {finding.check:<10} {finding.text}")
+                say(f"{finding.level.value:<5} {finding.check:<14}  {finding.text}")
         if as_json:
             say_json([{"check": one.check, "level": one.level.value, "text": one.text} for one in found])
         raise typer.Exit(_exit_code(found))

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vertexq.ledger import Ledger
-from vertexq.names import TaskName
 
-SWEEP = TaskName.SWEEP.value.rpartition(".")[2]
+SWEEP = "sweep"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

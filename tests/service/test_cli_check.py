@@ -1,0 +1,118 @@
+"""``vertexq check``: what is said of good and bad files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.service.command_line import MODEL, CommandLine, command_line, lines
+
+GOOD = {"key": "a", "prompt": "Hello"}
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> CommandLine:
+    """Return a command line."""
+    return command_line(tmp_path)
+
+
+def test_good_files_are_counted(cli: CommandLine, tmp_path: Path) -> None:
+    """One line a file, exit code 0, and nothing is made or sent."""
+    path = lines(tmp_path / "rows.jsonl", GOOD, b"", {"prompt": "b"})
+
+    said = cli.run("check", path, path, "--model", MODEL)
+
+    assert (said.code, said.err) == (0, "")
+    assert said.out == f"{path}: 2 rows, all good\n" * 2
+    assert [one.name for one in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_bad_rows_are_named_by_their_line(cli: CommandLine, tmp_path: Path) -> None:
+    """Unreadable, of another form, repeated: exit code 1, and the prompts stay out of it."""
+    path = lines(tmp_path / "rows.jsonl", GOOD, b"{SECRET", {"key": "b", "SECRET": 1}, GOOD)
+
+    said = cli.run("check", path, "-m", MODEL)
+
+    assert said.code == 1
+    assert "2 rows read, 3 cannot be enqueued" in said.out
+    assert all(f"  line {number}: " in said.out for number in (2, 3, 4))
+    assert "SECRET" not in said.out + said.err
+
+
+def test_many_faults_are_cut_short(cli: CommandLine, tmp_path: Path) -> None:
+    """The first ten and how many more there are."""
+    said = cli.run("check", lines(tmp_path / "rows.jsonl", *[b"x"] * 25), "-m", MODEL)
+
+    assert (said.code, said.out.count("\n"), said.out.endswith("  and 15 more\n")) == (1, 12, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "it holds no rows"),
+        (b"\n\r\n", "it holds no rows"),
+        (b'[{"prompt":"a"}]', "this is a JSON array, not JSON Lines"),
+    ],
+)
+def test_a_file_that_is_no_list_of_rows_is_explained(
+    cli: CommandLine, tmp_path: Path, content: bytes, fault: str
+) -> None:
+    """Empty files and JSON arrays are the usual mistakes."""
+    (tmp_path / "rows.jsonl").write_bytes(content)
+
+    said = cli.run("check", tmp_path / "rows.jsonl", "-m", MODEL)
+
+    assert (said.code, fault in said.out) == (1, True)
+
+
+def test_a_line_over_the_limit_is_named(tmp_path: Path) -> None:
+    """The limit is a setting."""
+    cli = command_line(tmp_path, VERTEXQ_LINE_LIMIT_BYTES="1024")
+
+    said = cli.run("check", lines(tmp_path / "rows.jsonl", GOOD, {"prompt": "x" * 2_000}), "-m", MODEL)
+
+    assert (said.code, "line 2: the line has 2,013 bytes, more than the limit" in said.out) == (1, True)
+
+
+def test_scripts_get_one_json_array(cli: CommandLine, tmp_path: Path) -> None:
+    """An object a file, with all counts and the first faults."""
+    good, bad = lines(tmp_path / "good.jsonl", GOOD), lines(tmp_path / "bad.jsonl", GOOD, b"x")
+
+    said = cli.run("check", good, bad, "-m", MODEL, "--json")
+
+    assert said.code == 1
+    first, second = said.json()
+    assert first == {"file": str(good), "rows": 1, "faulty": 0, "faults": []}
+    assert (second["rows"], second["faulty"], len(second["faults"])) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "model", "kind", "message"),
+    [
+        ("missing.jsonl", MODEL, "BadSource", "missing.jsonl cannot be read: No such file or directory"),
+        (".", MODEL, "BadSource", "cannot be read: Is a directory"),
+        ("gs://bucket/rows.jsonl", MODEL, "BadSource", "is checked when it is staged"),
+        ("rows.jsonl", "gpt-4o", "UnknownModel", "the model 'gpt-4o' belongs to no family"),
+    ],
+)
+def test_what_cannot_be_checked_is_one_clear_error(
+    cli: CommandLine, file: str, model: str, kind: str, message: str
+) -> None:
+    """On standard error for people, as an object on standard output for scripts, with exit code 2."""
+    said = cli.run("check", file, "-m", model, "--json")
+
+    assert (said.code, said.json()["kind"]) == (2, kind)
+    assert message in said.json()["error"]
+    assert said.err.startswith("error: ")
+
+
+def test_a_name_cannot_write_to_the_terminal(cli: CommandLine, tmp_path: Path) -> None:
+    """Escape sequences in a file's name are shown, not obeyed."""
+    path = lines(tmp_path / "rows\x1b[2J.jsonl", GOOD)
+
+    said = cli.run("check", path, "-m", MODEL)
+    missing = cli.run("check", "no\x1b[2J.jsonl", "-m", MODEL)
+
+    assert "\x1b" not in said.out + missing.err
+    assert r"rows\x1b[2J.jsonl" in said.out

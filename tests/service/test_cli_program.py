@@ -1,0 +1,198 @@
+"""The installed program: help, terminals, Ctrl-C, and the simulator as a process."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.service.command_line import MODEL, PROGRAM, CommandLine, command_line, finish, lines
+
+COMMANDS = ("check", "submit", "status", "watch", "results", "cancel", "simulate", "doctor")
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, valkey_url: str) -> CommandLine:
+    """Return a command line over one submission, ``w-1``, that no worker takes up."""
+    cli = command_line(tmp_path, VERTEXQ_BROKER_URL=valkey_url)
+    cli.run(
+        "submit", lines(tmp_path / "rows.jsonl", {"prompt": "a"}), "-m", MODEL, "-s", "results", "--id", "w-1"
+    )
+    return cli
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """Return a port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def on_terminal(cli: CommandLine, *args: object) -> tuple[int, str]:
+    """Run the program on a terminal of 120 columns; return its exit code and what it drew."""
+    ours, theirs = pty.openpty()
+    options = {**cli.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
+    program = CommandLine(cli.home, options).start(*args, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    drawn = b""
+    while chunk := _read(ours):
+        drawn += chunk
+    os.close(ours)
+    return program.wait(), drawn.decode()
+
+
+def _read(terminal: int) -> bytes:
+    """Read from a terminal; nothing once the program at its other end is gone (Linux says EIO)."""
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:
+        return b""
+
+
+def test_help_lists_every_command() -> None:
+    """Without a command the help is shown as well."""
+    said = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=True)
+
+    assert all(f" {command} " in said.stdout for command in COMMANDS)
+    assert "Exit codes: 0 done" in said.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(tmp_path: Path, command: str) -> None:
+    """It says what the command does and names its options."""
+    said = command_line(tmp_path).run(command, "--help")
+
+    assert (said.code, "--json" in said.out) == (0, True)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """``vertexq --help`` must be quick: no SQL, no Celery, no HTTP, no arrow."""
+    heavy = (
+        "sqlalchemy",
+        "celery",
+        "kombu",
+        "redis",
+        "aiohttp",
+        "google.auth",
+        "alembic",
+        "psycopg",
+        "pyarrow",
+    )
+    code = f"import sys, vertexq.cli; print([name for name in {heavy!r} if name in sys.modules])"
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert said.stdout.strip() == "[]"
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    """One word and a number."""
+    said = command_line(tmp_path).run("--version")
+
+    assert (said.code, said.out.split()[0]) == (0, "vertexq")
+
+
+def test_ctrl_c_while_watching_says_that_the_submission_goes_on(waiting: CommandLine) -> None:
+    """Exit code 130, no traceback."""
+    watching = waiting.start("watch", "w-1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert watching.stdout is not None
+    watching.stdout.readline()
+
+    watching.send_signal(signal.SIGINT)
+    _, err = watching.communicate()
+
+    assert watching.returncode == 130
+    assert err.decode() == "submission w-1 goes on; watch it again with: vertexq watch w-1\n"
+
+
+def test_a_broker_that_is_away_is_a_warning_and_the_submission_is_safe(tmp_path: Path) -> None:
+    """It is in the ledger; the sweeper brings it to a worker."""
+    cli = command_line(tmp_path)
+    lines(tmp_path / "rows.jsonl", {"prompt": "a"})
+
+    submitting = cli.start(
+        "submit", "rows.jsonl", "-m", MODEL, "-s", "results", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    _, err = submitting.communicate()
+
+    assert submitting.returncode == 0
+    assert err.decode().startswith("warning: hint vertexq.stage not sent")
+
+
+def test_a_terminal_gets_tables_and_a_live_line(tmp_path: Path) -> None:
+    """What a key or an answer holds cannot move the cursor."""
+    finish(tmp_path, [{"key": "[red]a", "prompt": "one"}, "two"], submission_id="good")
+    cli = command_line(tmp_path)
+
+    watched, listed, read = (
+        on_terminal(cli, *args) for args in (("watch", "good"), ("status",), ("results", "good"))
+    )
+
+    assert (watched[0], listed[0], read[0]) == (0, 0, 0)
+    assert "100 %" in watched[1]
+    assert "\x1b[?25h" in watched[1]
+    assert "good" in listed[1]
+    assert "\t" not in listed[1]
+    assert "[red]a" in read[1]
+
+
+def test_a_terminal_gets_some_results_and_is_told_of_the_rest(tmp_path: Path) -> None:
+    """Fifty unless somebody asks for more."""
+    finish(tmp_path, [f"row {number}" for number in range(60)], submission_id="many")
+
+    code, drawn = on_terminal(command_line(tmp_path), "results", "many")
+
+    assert code == 0
+    assert drawn.count("succeeded") == 50
+    assert "There are more than 50" in drawn
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_simulator_says_what_to_set_and_stops_when_asked(tmp_path: Path, number: signal.Signals) -> None:
+    """One JSON line once it listens; its bucket is there; exit code 0."""
+    options = ("--port", 0, "--bucket", "mine", "--data-dir", tmp_path / "google", "--json")
+    simulator = command_line(tmp_path).start("simulate", *options, stdout=subprocess.PIPE)
+    assert simulator.stdout is not None
+    said = orjson.loads(simulator.stdout.readline())
+
+    with urllib.request.urlopen(f"{said['url']}/storage/v1/b/mine") as answer:  # noqa: S310
+        assert answer.status == 200
+    simulator.send_signal(number)
+    simulator.communicate()
+
+    assert simulator.returncode == 0
+    assert said["variables"] == {
+        "GOOGLE_CLOUD_PROJECT": "simulated-project",
+        "GOOGLE_CLOUD_LOCATION": "us-central1",
+        "VERTEXQ_VERTEX_ENDPOINT": said["url"],
+        "STORAGE_EMULATOR_HOST": said["url"],
+        "VERTEXQ_STAGING": "gs://mine/staging",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--behaviour", "{"), 2, "--behaviour is not JSON"),
+        (("--behaviour", '{"badd_rows":1}'), 2, "a behaviour has no field 'badd_rows'"),
+        (("--port", "{taken}"), 3, "cannot listen"),
+    ],
+)
+def test_a_simulator_that_cannot_start_says_why(
+    tmp_path: Path, taken_port: int, options: tuple[str, ...], code: int, message: str
+) -> None:
+    """A wrong option is 2, a port that is taken 3."""
+    said = command_line(tmp_path).run(
+        "simulate", *(option.replace("{taken}", str(taken_port)) for option in options)
+    )
+
+    assert (said.code, message in said.err) == (code, True)

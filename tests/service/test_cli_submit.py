@@ -1,0 +1,165 @@
+"""``vertexq submit``: a file, standard input or an object becomes a submission, or a clear error."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.service.command_line import MODEL, CommandLine, command_line, lines
+from vertexq.ledger import Ledger
+
+ROWS = ({"id": "a", "prompt": "one"}, {"id": "b", "prompt": "two"})
+
+
+@pytest.fixture
+def cli(tmp_path: Path, valkey_url: str) -> CommandLine:
+    """Return a command line with a broker."""
+    return command_line(tmp_path, VERTEXQ_BROKER_URL=valkey_url)
+
+
+def submit(cli: CommandLine, source: object, *options: object, stdin: bytes | None = None) -> tuple[int, Any]:
+    """Submit as a script would."""
+    said = cli.run("submit", source, "-m", MODEL, "-s", "results", *options, "--json", stdin=stdin)
+    return said.code, said.json()
+
+
+def test_a_file_becomes_a_submission(cli: CommandLine, tmp_path: Path) -> None:
+    """It is in the ledger with everything that was asked for."""
+    path = lines(tmp_path / "rows.jsonl", *ROWS)
+    options = (
+        "--id",
+        "nightly",
+        "--key",
+        "id",
+        "--label",
+        "team=search",
+        "--project",
+        "p",
+        "--location",
+        "l",
+    )
+
+    code, said = submit(cli, path, *options)
+
+    assert (code, said["id"], said["state"]) == (0, "nightly", "queued")
+    with closing(Ledger.open(cli.environ["VERTEXQ_LEDGER_URL"])) as ledger:
+        submission = ledger.submission("nightly")
+    assert (submission.rows, submission.key_field, dict(submission.labels)) == (2, "id", {"team": "search"})
+    assert (submission.project, submission.location) == ("p", "l")
+
+
+def test_people_are_told_how_to_go_on(cli: CommandLine, tmp_path: Path) -> None:
+    """The id, the state and the next command."""
+    said = cli.run(
+        "submit", lines(tmp_path / "rows.jsonl", *ROWS), "-m", MODEL, "-s", "results", "--id", "n-1"
+    )
+
+    assert (said.code, said.err) == (0, "")
+    assert "id            n-1\nstate         queued\n" in said.out
+    assert said.out.endswith("Watch it with: vertexq watch n-1\n")
+
+
+def test_standard_input_is_the_same_submission_as_the_file(cli: CommandLine, tmp_path: Path) -> None:
+    """Enqueued twice under one id it is one submission, wherever the rows came from."""
+    path = lines(tmp_path / "rows.jsonl", *ROWS)
+
+    _, first = submit(cli, path, "--id", "nightly")
+    code, second = submit(cli, "-", "--id", "nightly", stdin=path.read_bytes())
+
+    assert (code, second["created_at"]) == (0, first["created_at"])
+
+
+def test_an_object_in_cloud_storage_is_enqueued_by_its_name(cli: CommandLine) -> None:
+    """Its rows are counted and checked when it is staged."""
+    code, said = submit(cli, "gs://bucket/rows.jsonl")
+
+    assert (code, said["rows"]["sent"]) == (0, 0)
+
+
+def test_a_producer_without_a_ledger_enqueues_through_the_broker(tmp_path: Path, valkey_url: str) -> None:
+    """A gs:// source goes; rows of its own cannot."""
+    cli = command_line(tmp_path, VERTEXQ_BROKER_URL=valkey_url, VERTEXQ_LEDGER_URL="none")
+
+    assert submit(cli, "gs://bucket/rows.jsonl")[0] == 0
+    code, said = submit(cli, lines(tmp_path / "rows.jsonl", *ROWS))
+    assert (code, "VERTEXQ_LEDGER_URL" in said["error"]) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"not json\n", "line 1: not valid JSON"),
+        (b'[{"prompt":"a"}]', "this is a JSON array"),
+        (b"", "holds no rows"),
+        (b'{"prompt":"a","key":"x"}\n{"prompt":"b","key":"x"}\n', "line 2: the same key as line 1"),
+    ],
+)
+def test_bad_rows_are_refused_and_nothing_stays_behind(
+    cli: CommandLine, tmp_path: Path, content: bytes, message: str
+) -> None:
+    """One error that names the lines; the ledger has no submission."""
+    (tmp_path / "rows.jsonl").write_bytes(content)
+
+    code, said = submit(cli, tmp_path / "rows.jsonl")
+
+    assert (code, said["kind"]) == (2, "BadSource")
+    assert message in said["error"]
+    assert cli.run("status", "--json").json() == []
+
+
+@pytest.mark.parametrize(
+    ("args", "kind"),
+    [
+        (("missing.jsonl", "-m", MODEL, "-s", "results"), "BadSource"),
+        (("gs://bucket", "-m", MODEL, "-s", "results"), "BadSource"),
+        (("bq://p.d.t", "-m", MODEL, "-s", "results"), "BadSource"),
+        (("https://example.org/rows.jsonl", "-m", MODEL, "-s", "results"), "BadSource"),
+        (("gs://b/o", "-m", "gpt-4o", "-s", "results"), "UnknownModel"),
+        (("gs://b/o", "-m", MODEL, "-s", "nowhere"), "UnknownStore"),
+        (("gs://b/o", "-m", MODEL, "-s", "results", "--id", "../up"), "BadInput"),
+        (("gs://b/o", "-m", MODEL, "-s", "results", "--label", "team"), "BadInput"),
+    ],
+)
+def test_what_cannot_be_enqueued_is_an_error_of_its_kind(
+    cli: CommandLine, args: tuple[str, ...], kind: str
+) -> None:
+    """Exit code 2, one sentence, nothing enqueued."""
+    said = cli.run("submit", *args, "--json")
+
+    assert (said.code, said.json()["kind"]) == (2, kind)
+    assert cli.run("status", "--json").json() == []
+
+
+def test_another_content_under_the_same_id_is_refused(cli: CommandLine, tmp_path: Path) -> None:
+    """Exit code 2: the first submission is as it was."""
+    submit(cli, lines(tmp_path / "rows.jsonl", *ROWS), "--id", "nightly")
+
+    code, said = submit(cli, lines(tmp_path / "other.jsonl", *ROWS[:1]), "--id", "nightly")
+
+    assert (code, said["kind"]) == (2, "IdConflict")
+
+
+def test_a_ledger_that_cannot_be_reached_ends_with_3(tmp_path: Path, valkey_url: str) -> None:
+    """The message names the variable and not the password."""
+    url = "postgresql://vertexq:hunter2@127.0.0.1:9/vertexq"
+    cli = command_line(tmp_path, VERTEXQ_BROKER_URL=valkey_url, VERTEXQ_LEDGER_URL=url)
+
+    said = cli.run("submit", lines(tmp_path / "rows.jsonl", *ROWS), "-m", MODEL, "-s", "results", "--json")
+
+    assert (said.code, said.json()["kind"]) == (3, "Unreachable")
+    assert "hunter2" not in said.out + said.err
+
+
+def test_wrong_settings_are_named_all_at_once(tmp_path: Path) -> None:
+    """Before anything is read or sent."""
+    cli = command_line(tmp_path, VERTEXQ_LEASE_S="soon", VERTEXQ_BATCH_ROWS="0")
+
+    said = cli.run("submit", "gs://b/o", "-m", MODEL, "-s", "results")
+
+    assert said.code == 2
+    assert said.err.startswith("error: ")
+    assert "VERTEXQ_LEASE_S" in said.err
+    assert "VERTEXQ_BATCH_ROWS" in said.err
