@@ -39,6 +39,7 @@ PACE = {
     "VERTEXQ_SETTLE_TIME_S": "5",
     "VERTEXQ_LEASE_S": "5",
     "VERTEXQ_HEARTBEAT_S": "1",
+    "VERTEXQ_STOP_AFTER_S": "5",
 }
 
 
@@ -59,11 +60,12 @@ class Started:
 
 
 class Stack:
-    """Starts and stops the processes below ``home``, in order."""
+    """Starts and stops the processes below ``home``, in order; ``settings`` are variables that win."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, settings: Mapping[str, str] | None = None) -> None:
         self.home = home.resolve()
         self.environment: dict[str, str] = {}
+        self._settings = dict(settings or {})
         self._started: list[Started] = []
 
     def start(self) -> None:
@@ -72,8 +74,9 @@ class Stack:
         valkey = Valkey(self.home / "valkey")
         valkey.start()
         self._add("valkey", valkey)
-        self.environment = {**self._own_variables(valkey.url), **PACE, **self._start_simulator()}
-        self._start_worker()
+        own = {**self._own_variables(valkey.url), **PACE}
+        self.environment = {**own, **self._start_simulator(), **self._settings}
+        self.start_worker()
         self._start("beat", "-m", "celery", "-A", "worker", "-q", "beat", "-l", "info", "--pidfile=")
 
     def dead(self) -> str:
@@ -120,7 +123,16 @@ class Stack:
         said = orjson.loads(log.read_bytes().splitlines()[0])
         return cast("dict[str, str]", said["variables"])
 
-    def _start_worker(self) -> None:
+    def child(self, name: str) -> Child:
+        """Return the process called ``name``."""
+        return next(one.child for one in self._started if one.name == name and isinstance(one.child, Child))
+
+    def start_worker(self) -> None:
+        """Start the worker, or another one in the place of one that has ended, and wait until it consumes."""
+        for one in self._started:
+            if one.name == "worker":
+                one.child.kill()
+        self._started = [one for one in self._started if one.name != "worker"]
         options = ("-n", NODE, "-c", "2", "--without-gossip", "--without-mingle", "-l", "info")
         child = self._start("worker", "-m", "celery", "-A", "worker", "-q", "worker", *options)
         settings = Settings.from_env(self.environment)
