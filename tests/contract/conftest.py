@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import uuid
 from collections.abc import Iterator
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 import psycopg
@@ -41,3 +43,12 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
     opened = Ledger.open(ledger_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Pool]:
+    """Start four processes that race against one another; they import vertexq once."""
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        yield pool
+        pool.close()
+        pool.join()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from datetime import timedelta
+from multiprocessing.pool import Pool
 
 import pytest
 
@@ -61,12 +61,11 @@ def test_of_eight_threads_one_gets_the_lease(ledger: Ledger) -> None:
     assert sum(claim is not None for claim in claims) == 1
 
 
-def test_of_eight_processes_one_gets_the_lease(ledger: Ledger, ledger_url: str) -> None:
+def test_of_eight_processes_one_gets_the_lease(ledger: Ledger, ledger_url: str, processes: Pool) -> None:
     """Racing workers of several processes never hold the same record."""
     ledger.enqueue(new_submission())
 
-    with multiprocessing.get_context("spawn").Pool(4) as processes:
-        won = processes.map(_claims, [(ledger_url, number) for number in range(8)], chunksize=1)
+    won = processes.map(_claims, [(ledger_url, number) for number in range(8)], chunksize=1)
 
     assert sum(won) == 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+from multiprocessing.pool import Pool
 
 from tests.contract.ledger_values import LONG_S, held, new_batch, running, staging
 from tests.contract.racing import at_once
@@ -37,12 +37,11 @@ def test_eight_threads_never_exceed_the_slots(ledger: Ledger, ledger_url: str) -
     assert _active(ledger) == SLOTS
 
 
-def test_eight_processes_never_exceed_the_slots(ledger: Ledger, ledger_url: str) -> None:
+def test_eight_processes_never_exceed_the_slots(ledger: Ledger, ledger_url: str, processes: Pool) -> None:
     """Four processes with two batches each race for three slots."""
     running(ledger, batches=8)
 
-    with multiprocessing.get_context("spawn").Pool(4) as processes:
-        sent = processes.map(_send_alone, [(ledger_url, number) for number in range(8)], chunksize=1)
+    sent = processes.map(_send_alone, [(ledger_url, number) for number in range(8)], chunksize=1)
 
     assert sum(sent) == SLOTS
     assert _active(ledger) == SLOTS

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
 from dataclasses import fields
+from multiprocessing.pool import Pool
 
 import pytest
 
@@ -50,10 +50,11 @@ def test_the_same_id_with_other_content_is_refused(ledger: Ledger) -> None:
     assert list(ledger.spool("s-1")) == [b"rows"]
 
 
-def test_two_processes_that_race_make_one_submission(ledger: Ledger, ledger_url: str) -> None:
+def test_two_processes_that_race_make_one_submission(
+    ledger: Ledger, ledger_url: str, processes: Pool
+) -> None:
     """Of four processes that enqueue the same id at once exactly one creates it."""
-    with multiprocessing.get_context("spawn").Pool(4) as processes:
-        created = processes.map(_enqueue, [ledger_url] * 4)
+    created = processes.map(_enqueue, [ledger_url] * 4)
 
     assert sorted(created) == [False, False, False, True]
     assert list(ledger.spool("s-1")) == [b"one", b"two"]
@@ -194,13 +195,14 @@ def test_taking_up_a_parked_submission_sends_refused_batches_again(ledger: Ledge
     assert [line.to_state for line in ledger.audit(Record.BATCH, refused.id)][-1] == B.READY
 
 
-def test_racing_producers_take_up_a_parked_submission_once(ledger: Ledger, ledger_url: str) -> None:
+def test_racing_producers_take_up_a_parked_submission_once(
+    ledger: Ledger, ledger_url: str, processes: Pool
+) -> None:
     """Nobody gets an error, and the submission is moved once."""
     ledger.enqueue(new_submission(), [b"one", b"two"])
     _parked(ledger)
 
-    with multiprocessing.get_context("spawn").Pool(4) as processes:
-        created = processes.map(_enqueue, [ledger_url] * 4)
+    created = processes.map(_enqueue, [ledger_url] * 4)
 
     assert created == [False] * 4
     states = [line.to_state for line in ledger.audit(Record.SUBMISSION, "s-1")]

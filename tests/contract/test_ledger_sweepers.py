@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
 from datetime import timedelta
+from multiprocessing.pool import Pool
 
 from sqlalchemy import Connection, text
 
@@ -110,13 +110,12 @@ def test_parallel_sweepers_share_the_work(ledger: Ledger, ledger_url: str) -> No
     assert sorted(one for ids in taken for one in ids) == sorted(f"s-{number}" for number in range(40))
 
 
-def test_sweeping_processes_share_the_work(ledger: Ledger, ledger_url: str) -> None:
+def test_sweeping_processes_share_the_work(ledger: Ledger, ledger_url: str, processes: Pool) -> None:
     """The same between processes."""
     for number in range(40):
         ledger.enqueue(new_submission(f"s-{number}"))
 
-    with multiprocessing.get_context("spawn").Pool(4) as processes:
-        taken = processes.map(_sweep, [ledger_url] * 8, chunksize=1)
+    taken = processes.map(_sweep, [ledger_url] * 8, chunksize=1)
 
     assert sorted(one for ids in taken for one in ids) == sorted(f"s-{number}" for number in range(40))
 
