@@ -14,23 +14,25 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from vertexq.plain import duration, one_line
 from vertexq.status import Pace, Status
 
+WIDE_COLUMNS = 100
+"""A terminal of so many columns has room for a bar beside the numbers."""
+
 
 class ProgressBar:
     """Pass it as ``on_progress`` to ``Client.wait``; it prints to ``file`` (standard output).
 
-    Away from a terminal it prints a line when the state changes, and otherwise one every ``every_s`` seconds.
-    As a context manager it gives the terminal back whatever happens. ``clock`` is in seconds.
+    Away from a terminal it prints a line when the state changes, and while something moves one a second at
+    first, one a minute after half an hour. As a context manager it gives the terminal back whatever happens.
+    ``clock`` is in seconds.
     """
 
     def __init__(
         self,
         *,
         file: TextIO | None = None,
-        every_s: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = Console(file=file or sys.stdout, highlight=False, markup=False)
-        self._every_s = every_s
         self._clock = clock
         self._answered = Pace()
         self._landed = Pace()
@@ -39,6 +41,7 @@ class ProgressBar:
         self._printed: str = ""
         self._printed_state: str = ""
         self._printed_at_s = 0.0
+        self._started_at_s: float | None = None
 
     def __call__(self, status: Status) -> None:
         """Show this look at the submission."""
@@ -87,11 +90,18 @@ class ProgressBar:
     def _print(self, status: Status, now_s: float) -> None:
         text = self._text(status)
         changed = status.state != self._printed_state
-        due = now_s - self._printed_at_s >= self._every_s
+        if self._started_at_s is None:
+            self._started_at_s = now_s
+        due = now_s - self._printed_at_s >= line_wait_s(now_s - self._started_at_s)
         if changed or (due and text != self._printed):
             self._console.print(text, soft_wrap=True)
             self._console.file.flush()
             self._printed, self._printed_state, self._printed_at_s = text, status.state.value, now_s
+
+
+def line_wait_s(age_s: float) -> float:
+    """Return how long to print nothing while rows move: a thirtieth of the age, from a second to a minute."""
+    return min(max(age_s / 30, 1.0), 60.0)
 
 
 def describe(status: Status, *, answered: Pace, landed: Pace) -> str:
@@ -108,7 +118,7 @@ def describe(status: Status, *, answered: Pace, landed: Pace) -> str:
         parts.append(f"{pace:,.0f} rows/s" if pace >= 1 else f"{pace * 60:,.1f} rows/min")
     left_s = remaining_s(status, answered=answered, landed=landed)
     if left_s is not None:
-        parts.append(f"about {duration(left_s)} left")
+        parts.append(f"{duration(left_s)} left")
     return "  ".join(parts)
 
 
@@ -131,10 +141,11 @@ def _end(parts: list[str], status: Status) -> str:
 
 
 def _live(console: Console) -> Progress:
+    """Return a live line; a narrow terminal has room for the numbers only."""
+    bar = (BarColumn(bar_width=16), TextColumn("{task.percentage:>3.0f} %", markup=False))
     return Progress(
         SpinnerColumn(finished_text=" "),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %", markup=False),
+        *(bar if console.width >= WIDE_COLUMNS else ()),
         TextColumn("{task.description}", markup=False),
         console=console,
         refresh_per_second=4,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from vertexq.model import Counts, Usage
-from vertexq.progress import ProgressBar, describe
+from vertexq.progress import ProgressBar, describe, line_wait_s
 from vertexq.states import SubmissionState
 from vertexq.status import Pace, Status
 
@@ -64,7 +64,7 @@ def test_a_running_submission_is_described_with_rows_pace_and_time_to_go() -> No
 
     said = describe(RUNNING, answered=answered, landed=landed)
 
-    assert said == ("running     500 of 2,000 rows landed, 1,000 answered  50 rows/s  about 30 s left")
+    assert said == ("running     500 of 2,000 rows landed, 1,000 answered  50 rows/s  30 s left")
 
 
 def test_before_anything_lands_the_pace_is_that_of_the_answers() -> None:
@@ -73,7 +73,7 @@ def test_before_anything_lands_the_pace_is_that_of_the_answers() -> None:
 
     said = describe(replace(RUNNING, landed_rows=0), answered=answered, landed=landed)
 
-    assert "100 rows/s  about 10 s left" in said
+    assert "100 rows/s  10 s left" in said
 
 
 def test_without_a_pace_no_time_is_promised() -> None:
@@ -113,9 +113,9 @@ def test_a_parked_submission_says_why_and_cannot_write_to_the_terminal() -> None
 def test_away_from_a_terminal_there_is_one_line_a_change_of_state() -> None:
     """Looks that change nothing, or come too soon after the last line, print nothing."""
     out = io.StringIO()
-    clock = seconds(0, 1, 2, 3)
+    clock = seconds(0, 0.3, 0.6, 0.9)
 
-    with ProgressBar(file=out, every_s=5, clock=lambda: next(clock)) as bar:
+    with ProgressBar(file=out, clock=lambda: next(clock)) as bar:
         for status in (RUNNING, RUNNING, replace(RUNNING, landed_rows=600), DONE):
             bar(status)
 
@@ -123,11 +123,11 @@ def test_away_from_a_terminal_there_is_one_line_a_change_of_state() -> None:
 
 
 def test_away_from_a_terminal_progress_is_printed_every_so_often() -> None:
-    """A line for the state, a line after five seconds in which rows landed."""
+    """A line for the state, a line after a second in which rows landed."""
     out = io.StringIO()
-    clock = seconds(0, 6)
+    clock = seconds(0, 1)
 
-    with ProgressBar(file=out, every_s=5, clock=lambda: next(clock)) as bar:
+    with ProgressBar(file=out, clock=lambda: next(clock)) as bar:
         for status in (RUNNING, replace(RUNNING, landed_rows=600)):
             bar(status)
 
@@ -137,13 +137,19 @@ def test_away_from_a_terminal_progress_is_printed_every_so_often() -> None:
 def test_away_from_a_terminal_a_standstill_is_silent() -> None:
     """A log does not fill up while a job waits in Google's queue."""
     out = io.StringIO()
-    clock = seconds(0, 6, 12)
+    clock = seconds(0, 600, 1_200)
 
-    with ProgressBar(file=out, every_s=5, clock=lambda: next(clock)) as bar:
+    with ProgressBar(file=out, clock=lambda: next(clock)) as bar:
         for _ in range(3):
             bar(RUNNING)
 
     assert len(out.getvalue().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("age_s", "wait_s"), [(0, 1), (30, 1), (300, 10), (1_800, 60), (86_400, 60)])
+def test_lines_become_rarer_with_time(age_s: float, wait_s: float) -> None:
+    """A job of a day leaves some thousand lines, one of a minute shows how it goes."""
+    assert line_wait_s(age_s) == wait_s
 
 
 class Terminal(io.StringIO):
@@ -180,6 +186,21 @@ def test_on_a_terminal_an_interrupted_wait_gives_the_cursor_back(terminal: Termi
         bar(RUNNING)
 
     assert terminal.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+def test_a_narrow_terminal_has_room_for_the_numbers_only(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eighty columns show rows, pace and time to go without the bar."""
+    monkeypatch.setenv("COLUMNS", "80")
+    clock = seconds(0, 10)
+
+    with ProgressBar(file=terminal, clock=lambda: next(clock)) as bar:
+        bar(replace(RUNNING, answered_rows=0, landed_rows=0))
+        bar(RUNNING)
+
+    assert "500 of 2,000 rows landed, 1,000 answered  50 rows/s  30 s left" in terminal.getvalue()
+    assert "%" not in terminal.getvalue()
 
 
 def test_before_the_rows_are_counted_the_bar_promises_nothing(terminal: Terminal) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vertexq.cli.reporting import on_terminal, say
 from vertexq.model import Outcome
-from vertexq.plain import money, one_line, shortened
+from vertexq.plain import money, one_line
 from vertexq.status import Status
 
 
@@ -51,6 +51,11 @@ def _tally(counts: dict[str, int]) -> str:
 COLUMNS = ("id", "state", "model", "store", "sent", "landed", "failed", "cost", "created")
 
 
+CUT_FIRST = ("model", "store", "created")
+WIDE_COLUMNS = 110
+"""A terminal narrower than this is not shown when a submission was created."""
+
+
 def say_statuses(statuses: Sequence[Status]) -> None:
     """Print the newest submissions: a table on a terminal, tab-separated lines with a heading elsewhere."""
     if on_terminal():
@@ -77,11 +82,18 @@ def _columns(status: Status) -> list[str]:
 
 
 def _table(statuses: Sequence[Status]) -> None:
+    """Draw a table; where it is too wide, ids and numbers are kept whole and other columns are cut."""
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(*COLUMNS, box=None, pad_edge=False, header_style="bold")
+    console = Console()
+    names = COLUMNS if console.width >= WIDE_COLUMNS else COLUMNS[:-1]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for at, name in enumerate(names):
+        whole = max(len(name), *(len(_columns(status)[at]) for status in statuses))
+        width = None if name in CUT_FIRST else whole
+        table.add_column(name, no_wrap=True, min_width=width)
     for status in statuses:
-        table.add_row(*(Text(shortened(cell, limit=48)) for cell in _columns(status)))
-    Console().print(table)
+        table.add_row(*map(Text, _columns(status)[: len(names)]))
+    console.print(table)
