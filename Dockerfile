@@ -1,10 +1,8 @@
 # One image for worker, beat, Flower and the simulator; the command decides (docker-compose.yml has them).
 FROM python:3.13-slim
 
-# What is printed shows at once. A stop ends running steps after a while instead of waiting for them for ever.
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    REMAP_SIGTERM=SIGQUIT \
     VERTEXQ_HOME=/var/lib/vertexq \
     PATH=/opt/vertexq/bin:$PATH
 

@@ -47,7 +47,7 @@ task_routes = {task.value: {"queue": queue.value} for task, queue in QUEUE_OF.it
 # Early: the message is gone from Redis before the step starts. A lease with a heartbeat and a fencing token
 # in the ledger says who works on what, and the sweeper re-sends what a dead worker held, within half a
 # minute. With late acknowledgement a step that outlives the visibility timeout would run twice at once, and
-# Celery 5.7.0 ends its worker when the broker goes away while messages are unacknowledged.
+# Celery 5.7.0 was seen to end its worker when the broker goes away while messages are unacknowledged.
 task_acks_late = False
 
 # One message waiting for each process, and that only while all are busy. Hints for others stay in Redis,
@@ -95,11 +95,11 @@ worker_proc_alive_timeout = 30.0
 
 # --- the end
 
-# With REMAP_SIGTERM=SIGQUIT (the containers set it) a stop waits so long for running steps, then ends them;
-# their leases run out and the sweeper resumes them. It must stay below the container's stop grace (30 s).
-# Without steps running the worker ends at once.
-worker_soft_shutdown_timeout = 20.0
-worker_enable_soft_shutdown_on_idle = False
+# SIGTERM is Celery's warm shutdown: no new hints, running steps go on. worker/lifecycle.py interrupts them
+# after VERTEXQ_STOP_AFTER_S, so that they let go of their leases and others resume at once. Celery's own
+# soft shutdown always sleeps its whole time when a task is running, also when that task ends at once, and
+# then kills.
+worker_soft_shutdown_timeout = 0.0
 
 # --- to be watched, not to be commanded
 

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Concatenate, ParamSpec
 
 import structlog
+from billiard.exceptions import SoftTimeLimitExceeded
 
 from vertexq.errors import Conflict, VertexqError
 from vertexq.steps.services import Services
@@ -112,6 +113,11 @@ def _reported(error: Exception, step: str) -> VertexqError:
     if isinstance(error, VertexqError):
         log.warning("step_failed", error=type(error).__name__, reason=str(error))
         return VertexqError(f"{step}: {error}")
+    if isinstance(error, SoftTimeLimitExceeded):
+        log.warning(
+            "step_interrupted", reason="the time limit, or this worker stops; the sweeper brings it back"
+        )
+        return VertexqError(f"{step}: interrupted; the sweeper brings it back")
     frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
     places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
     log.error("step_crashed", error=type(error).__name__, where=" < ".join(reversed(places)))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from celery import Celery, signals
+from celery.worker import state
 
 from config import logs
 from tasks import runtime
@@ -33,6 +38,9 @@ def connect(app: Celery, settings: Settings) -> None:
     def open_runtime(**_: object) -> None:
         runtime.start(lambda: open_services(settings, hints=CeleryHints(app)))
 
+    def stopping(**_: object) -> None:
+        interrupt_later(settings.stop_after_s)
+
     def alive(sender: Any, **_: object) -> None:
         health.note_alive(settings, node=_node(sender))
 
@@ -44,6 +52,7 @@ def connect(app: Celery, settings: Settings) -> None:
     signals.worker_init.connect(check, weak=False)
     signals.worker_process_init.connect(open_runtime, weak=False)
     signals.worker_process_shutdown.connect(close_runtime, weak=False)
+    signals.worker_shutting_down.connect(stopping, weak=False)
     signals.worker_ready.connect(alive, weak=False)
     signals.heartbeat_sent.connect(alive, weak=False)
     signals.worker_shutdown.connect(gone, weak=False)
@@ -59,6 +68,24 @@ def check_worker(pool_module: str) -> None:
         _refuse(str(error))
     if pool_module.rpartition(".")[2] not in POOLS:
         _refuse("the worker runs steps on one event loop a process; use --pool prefork (the default) or solo")
+
+
+def interrupt_later(wait_s: float) -> None:
+    """Let running steps go on for ``wait_s`` seconds, then interrupt them as a time limit does.
+
+    An interrupted step lets go of its lease, so that another worker resumes it at once.
+    """
+    timer = threading.Timer(wait_s, interrupt_steps)
+    timer.daemon = True
+    timer.start()
+
+
+def interrupt_steps() -> None:
+    """Interrupt the running steps: SIGUSR1 is what Celery's soft time limit sends."""
+    for request in tuple(state.active_requests):
+        if request.worker_pid and request.worker_pid != os.getpid():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(request.worker_pid, signal.SIGUSR1)
 
 
 def close_runtime(**_: object) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
 
-from vertexq.embedded.process import await_true
+from vertexq.embedded.process import Watchdog, await_true
 from vertexq.errors import VertexqError
 from worker.stack import (
     ROOT,
@@ -156,6 +156,7 @@ def _example(rows: int) -> list[str]:
 def _watched(stack: Stack, args: list[str]) -> int:
     """Run a program to its end, or until a process of the stack dies under it."""
     program = subprocess.Popen(args, env=stack.full_environment())  # noqa: S603
+    watchdog = Watchdog(program.pid, number=signal.SIGTERM)
     try:
         await_true(lambda: program.poll() is not None or bool(stack.dead()), timeout_s=float("inf"))
         if program.poll() is None:
@@ -166,6 +167,8 @@ def _watched(stack: Stack, args: list[str]) -> int:
         program.terminate()
         program.wait()
         raise
+    finally:
+        watchdog.stand_down()
 
 
 def _saved_environment() -> dict[str, str]:

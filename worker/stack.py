@@ -134,8 +134,9 @@ class Stack:
                 one.child.kill()
         self._started = [one for one in self._started if one.name != "worker"]
         options = ("-n", NODE, "-c", "2", "--without-gossip", "--without-mingle", "-l", "info")
-        child = self._start("worker", "-m", "celery", "-A", "worker", "-q", "worker", *options)
         settings = Settings.from_env(self.environment)
+        health.forget(settings, node=NODE)
+        child = self._start("worker", "-m", "celery", "-A", "worker", "-q", "worker", *options)
         await_ready(
             child, lambda: not health.worker_fault(settings, node=NODE), what="the worker", timeout_s=READY_S
         )
@@ -165,7 +166,9 @@ class Stack:
         record = [
             Recorded(name=one.name, pid=one.child.pid, mark=pids.mark(one.child.pid)) for one in self._started
         ]
-        record_file(self.home).write_bytes(orjson.dumps(record))
+        part = record_file(self.home).with_suffix(".part")
+        part.write_bytes(orjson.dumps(record))
+        part.replace(record_file(self.home))  # in one piece: others read it at any moment
 
 
 def record_file(home: Path) -> Path:

@@ -47,6 +47,7 @@ class Settings:
     sweep_interval_s: float = 5.0
     resend_after_s: float = 60.0
     request_deadline_s: float = 60.0
+    stop_after_s: float = 20.0
     line_limit_bytes: int = 32 * 1024 * 1024
     batch_rows: int = 200_000
     batch_bytes: int = 1_000_000_000
@@ -164,6 +165,7 @@ NUMBERS: dict[str, Number] = {
     "sweep_interval_s": Number("VERTEXQ_SWEEP_INTERVAL_S", 0.1, 3600.0),
     "resend_after_s": Number("VERTEXQ_RESEND_AFTER_S", 0.1, DAY_S),
     "request_deadline_s": Number("VERTEXQ_REQUEST_DEADLINE_S", 1.0, 600.0),
+    "stop_after_s": Number("VERTEXQ_STOP_AFTER_S", 0.0, 3600.0),
     "line_limit_bytes": Number("VERTEXQ_LINE_LIMIT_BYTES", 1024, 1024**3),
     "batch_rows": Number("VERTEXQ_BATCH_ROWS", 1, 200_000),
     "batch_bytes": Number("VERTEXQ_BATCH_BYTES", 1024, 1_000_000_000_000),

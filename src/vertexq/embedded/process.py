@@ -51,7 +51,9 @@ class Child:
     def __init__(self, command: Command) -> None:
         self.command = command
         self._process = _spawn(command)
-        self._watchdog = _watch(self._process.pid, command)
+        self._watchdog = Watchdog(
+            self._process.pid, number=command.end_signal, grace_s=command.orphan_grace_s
+        )
 
     @property
     def pid(self) -> int:
@@ -88,14 +90,31 @@ class Child:
 
     def release(self) -> None:
         """Stand the watchdog down: from now on the process outlives us. Safe to repeat."""
-        pipe = self._watchdog.stdin
+        self._watchdog.stand_down()
+
+
+class Watchdog:
+    """Sends a process a signal some seconds after we have died, unless it is stood down before."""
+
+    def __init__(self, pid: int, *, number: signal.Signals, grace_s: float = 0.0) -> None:
+        self._process = subprocess.Popen(  # noqa: S603  (the arguments are ours)
+            [sys.executable, "-I", str(watchdog.__file__), str(pid), str(int(number)), str(grace_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+        )
+
+    def stand_down(self) -> None:
+        """End the watch: from now on the process outlives us. Safe to repeat."""
+        pipe = self._process.stdin
         if pipe is None or pipe.closed:
             return
         with contextlib.suppress(BrokenPipeError):
             pipe.write(b"q")
         with contextlib.suppress(BrokenPipeError):
             pipe.close()
-        self._watchdog.wait()
+        self._process.wait()
 
 
 def _spawn(command: Command) -> subprocess.Popen[bytes]:
@@ -114,24 +133,6 @@ def _spawn(command: Command) -> subprocess.Popen[bytes]:
             group=user.gid if user else None,
             extra_groups=[] if user else None,
         )
-
-
-def _watch(pid: int, command: Command) -> subprocess.Popen[bytes]:
-    arguments = (str(pid), str(int(command.end_signal)), str(command.orphan_grace_s))
-    return subprocess.Popen(  # noqa: S603  (the arguments are ours)
-        [sys.executable, "-I", str(watchdog.__file__), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        bufsize=0,
-    )
-
-
-def alive(pid: int) -> bool:
-    """Tell whether a process with this id exists and is not a zombie of ours."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    return watchdog.alive(pid)
 
 
 def await_true(condition: Callable[[], bool], *, timeout_s: float) -> bool:
