@@ -154,11 +154,9 @@ def await_ready(child: Child, ready: Callable[[], bool], *, what: str, timeout_s
     except BaseException:
         child.stop()
         raise
+    how = f"did not start within {timeout_s:g} s" if child.running() else "ended while it started"
     child.stop()
-    said = tail(child.command.log)
-    raise Unreachable(
-        f"{what} did not start within {timeout_s:g} s; its log {child.command.log} ends: {said}"
-    )
+    raise Unreachable(f"{what} {how}; its log {child.command.log} ends: {tail(child.command.log)}")
 
 
 def tail(log: Path, *, limit_bytes: int = 600) -> str:
