@@ -44,19 +44,21 @@ class LineSplitter:
     def feed(self, chunk: bytes) -> list[Block | Oversized]:
         """Take the next chunk; return what it completes, in order."""
         lines = chunk.split(b"\n")
-        self._grow(lines[0])
-        if len(lines) == 1:
-            return []
-        found = self._end_line()
         last = lines.pop()
-        if isinstance(found, Block) and self._short(lines):
-            lines[0] = found.lines[0]
-            self._offset += sum(map(len, lines)) - len(lines[0]) + len(lines) - 1
-            whole: list[Block | Oversized] = [Block(found.offset, lines)]
+        if not lines:
+            self._grow(last)
+            return []
+        ends_at = self._offset + self._tail_bytes + len(chunk) - len(last)
+        self._grow(lines[0])
+        first = self._end_line()
+        if isinstance(first, Block) and len(chunk) <= self._limit_bytes:  # so no line of it can be too long
+            lines[0] = first.lines[0]
+            found: list[Block | Oversized] = [Block(first.offset, lines)]
         else:
-            whole = [found, *self._whole(lines[1:])]
+            found = [first, *self._whole(lines[1:])]
+        self._offset = ends_at
         self._grow(last)
-        return whole
+        return found
 
     def close(self) -> list[Block | Oversized]:
         """Return the last line if the input did not end with a newline."""
@@ -86,9 +88,6 @@ class LineSplitter:
         self._tail, self._tail_bytes, self._too_long = [], 0, False
         self._offset += size_bytes + 1
         return Oversized(offset, size_bytes, line) if too_long else Block(offset, [line])
-
-    def _short(self, lines: list[bytes]) -> bool:
-        return max(map(len, lines)) <= self._limit_bytes
 
     def _whole(self, lines: list[bytes]) -> list[Block | Oversized]:
         found: list[Block | Oversized] = []

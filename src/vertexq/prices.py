@@ -26,6 +26,11 @@ class Price:
     output_pusd: int
     cached_pusd: int
 
+    @property
+    def rebate_pusd(self) -> int:
+        """Return how much less a token costs that was found in the cache."""
+        return self.input_pusd - self.cached_pusd
+
     def cost_pusd(
         self, prompt_tokens: int, output_tokens: int, thoughts_tokens: int, cached_tokens: int
     ) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
 from typing import Self
 
 import orjson
@@ -18,6 +21,7 @@ from vertexq.rows import ReadContext, Reading, RowReader
 from vertexq.steps.checksum import RunningChecksum
 from vertexq.steps.matching import ManifestMatch
 from vertexq.steps.services import Services
+from vertexq.steps.writing import ChunkWriter
 
 
 class RangeLoad:
@@ -55,27 +59,35 @@ class RangeLoad:
                 gc.enable()
 
     async def _run(self, ends_at: float) -> bool:
-        part, options = self._part, self._services.options
-        if self._position >= part.end:
+        if self._position >= self._part.end:
             return True
-        splitter = LineSplitter(offset=self._position, limit_bytes=options.line_limit_bytes)
-        reading, since, fed = Reading(), self._position, self._position
-        async for data in self._services.storage.download(
+        writer = ChunkWriter(self._services, self._store, fence=self._claim.fence)
+        async with writer, aclosing(self._download()) as pieces:
+            return await self._load(pieces, writer, ends_at)
+
+    def _download(self) -> AsyncGenerator[bytes]:
+        part = self._part
+        return self._services.storage.download(
             GcsUri.parse(part.object_name), generation=part.generation, start=self._position, end=part.end
-        ):
+        )
+
+    async def _load(self, pieces: AsyncGenerator[bytes], writer: ChunkWriter, ends_at: float) -> bool:
+        splitter = LineSplitter(offset=self._position, limit_bytes=self._services.options.line_limit_bytes)
+        reading, fed = Reading(), self._position
+        async for data in pieces:
             piece_start, fed = fed, fed + len(data)
             for item in splitter.feed(data):
                 await self._take(item, reading)
             self._checksum.follow(data, piece_start=piece_start, position=splitter.position)
-            if self._is_full(reading, splitter.position - since):
-                await self._commit(reading, splitter.position)
-                reading, since = Reading(), self._position
+            if self._is_full(reading, splitter.position - self._position):
+                await self._put(writer, reading, splitter.position)
+                reading = Reading()
                 if time.monotonic() >= ends_at:
                     return False
-        self._checksum.verify(part, committed_bytes=self._position - part.start)
+        self._checksum.verify(self._part, committed_bytes=self._position - self._part.start)
         for item in splitter.close():
             await self._take(item, reading)
-        await self._commit(reading, part.end)
+        await self._put(writer, reading, self._part.end)
         return True
 
     async def _take(self, item: Block | Oversized, reading: Reading) -> None:
@@ -88,7 +100,8 @@ class RangeLoad:
         options = self._services.options
         return len(reading.rows) >= options.chunk_rows or size_bytes >= options.chunk_bytes
 
-    async def _commit(self, reading: Reading, position: int) -> None:
+    async def _put(self, writer: ChunkWriter, reading: Reading, position: int) -> None:
+        """Hand what was read to the writer; the next chunk starts where this one ends."""
         if position == self._position:
             return
         self.quarantined_lines += len(reading.quarantined)
@@ -100,11 +113,8 @@ class RangeLoad:
             quarantined=tuple(reading.quarantined),
             replacing=frozenset(reading.replacing),
         )
-        fence = self._claim.fence
-        refused = await self._services.stores.call(self._store, lambda store: store.write(chunk, fence=fence))
         self._position = position
-        if refused:
-            self._set_aside(reading, refused)
+        await writer.put(chunk, partial(self._set_aside, reading))
 
     def _set_aside(self, reading: Reading, refused: frozenset[str]) -> None:
         """Count rows that the target could not hold as quarantined, which is what the store made of them."""

@@ -1,0 +1,1 @@
+"""Measurements against bare limits and peers, in one run. ``python -m benchmarks [NAME …]``."""

@@ -1,0 +1,38 @@
+"""Run the benchmarks, all or by name; print one JSON object a line."""
+
+from __future__ import annotations
+
+import sys
+
+import orjson
+
+from benchmarks import enqueue, memory, parse, postgres
+from benchmarks.measure import Measured
+
+ALL = {
+    "parse": parse.run,
+    "postgres": postgres.run,
+    "memory": memory.run,
+    "enqueue": enqueue.run,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the named benchmarks; return 2 for a name that is none."""
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        print(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    for name in names or ALL:
+        for measured in ALL[name]():
+            show(measured)
+    return 0
+
+
+def show(measured: Measured) -> None:
+    """Print a measurement as one line of JSON."""
+    print(orjson.dumps(measured.to_json()).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
