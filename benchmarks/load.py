@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from vertexq import steps
 from vertexq.google.auth import default_tokens
@@ -42,13 +44,19 @@ class NoLimit:
         return 0.0
 
 
-def ingest(home: Path, *, endpoint: str, store_url: str, rows: int) -> float:
-    """Ingest the objects below ``OUTPUT`` into the store; return how long the step took, in seconds."""
-    return asyncio.run(_ingest(home, endpoint, store_url, rows))
+def ingest(
+    home: Path, *, store_url: str, rows: int, endpoint: str = "http://127.0.0.1:9", storage: object = None
+) -> float:
+    """Ingest the objects below ``OUTPUT`` into the store; return how long the step took, in seconds.
+
+    They are behind ``endpoint``, or in what stands in for Cloud Storage.
+    """
+    return asyncio.run(_ingest(home, endpoint, store_url, rows, storage))
 
 
-async def _ingest(home: Path, endpoint: str, store_url: str, rows: int) -> float:
-    async with services(home, endpoint, store_url) as ready:
+async def _ingest(home: Path, endpoint: str, store_url: str, rows: int, storage: object) -> float:
+    async with services(home, endpoint, store_url) as opened:
+        ready = opened if storage is None else replace(opened, storage=cast("Storage", storage))
         _enter_batch(ready.ledger, rows)
         await ready.stores.call("results", lambda store: store.location(BATCH))  # opens it
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A whole ingest into PostgreSQL, download included, against the loop that people write themselves."""
+"""A whole ingest into PostgreSQL, exactly once, against the loop that people write themselves; one file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psycopg
 from benchmarks import lines
 from benchmarks.load import ingest
 from benchmarks.measure import Measured, race
-from benchmarks.objects import serving
+from benchmarks.objects import LocalObject
 from vertexq.testing import postgres_server
 
 ROWS = 60_000
@@ -36,23 +36,22 @@ def run() -> Iterator[Measured]:
     with tempfile.TemporaryDirectory() as folder, postgres_server() as server:
         home = Path(folder)
         path = lines.write(home / "predictions.jsonl", ROWS)
-        with serving(home, ROWS) as endpoint:
 
-            def ours() -> float:
-                number = next(numbers)
-                (home / f"run{number}").mkdir()
-                url = _fresh(server.url, server.database_url(f"ours{number}"), f"ours{number}")
-                return ingest(home / f"run{number}", endpoint=endpoint, store_url=url, rows=ROWS)
+        def ours() -> float:
+            number = next(numbers)
+            (home / f"run{number}").mkdir()
+            url = _fresh(server.url, server.database_url(f"ours{number}"), f"ours{number}")
+            return ingest(home / f"run{number}", store_url=url, rows=ROWS, storage=LocalObject(path))
 
-            yield race(
-                "ingest into PostgreSQL",
-                ours=ours,
-                peer=lambda: executemany(path, server.url, f"peer{next(numbers)}"),
-                rows=ROWS,
-                aim=">= 3 x json.loads + executemany(1000)",
-                clock=time.perf_counter,
-                rounds=ROUNDS,
-            )
+        yield race(
+            "ingest into PostgreSQL",
+            ours=ours,
+            peer=lambda: executemany(path, server.url, f"peer{next(numbers)}"),
+            rows=ROWS,
+            aim=">= 3 x json.loads + executemany(1000)",
+            clock=time.perf_counter,
+            rounds=ROUNDS,
+        )
 
 
 def _fresh(admin_url: str, url: str, name: str) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
+import orjson
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from vertexq.errors import BadSettings, StoreRefused, Unreachable
 from vertexq.model import RESULT_COLUMNS, Chunk, Outcome, Progress, QuarantinedLine, Result, Row, SourceRange
@@ -41,6 +42,7 @@ _UNREACHABLE = ("08", "53", "57", "58", "XX")
 _ROWS_REFUSED = ("22", "23", "54")
 """SQLSTATE classes of data: exceptions, constraints, limits."""
 _NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class PostgresStore(Store):
@@ -92,6 +94,8 @@ class PostgresStore(Store):
             return _known(self._connection(), source)
 
     def _write(self, chunk: Chunk, *, fence: int) -> None:
+        if why := _unfit_json(chunk.rows):
+            raise RowsRefused(why)
         with self._translated():
             for left in reversed(range(TRIES)):
                 try:
@@ -103,7 +107,7 @@ class PostgresStore(Store):
                         raise
 
     def _refusal(self, rows: Sequence[Row]) -> str:
-        why = unstorable(rows) or _nul(rows)
+        why = unstorable(rows) or _nul(rows) or _unfit_json(rows)
         if why:
             return why
         with self._translated():
@@ -201,7 +205,7 @@ def _record(row: Row) -> Sequence[object]:
     return (
         *row[:_INSTANT],
         instant(row.processed_at),
-        None if row.response is None else Jsonb(row.response, dumps=_as_it_is),
+        None if row.response is None else Json(row.response, dumps=_as_it_is),
         *row[_RESPONSE + 1 :],
     )
 
@@ -214,9 +218,27 @@ def _nul(rows: Iterable[Row]) -> str:
     for row in rows:
         if any(isinstance(value, str) and "\x00" in value for value in row):
             return "PostgreSQL keeps no NUL character in text"
-        if row.response and b"\\u0000" in row.response and _NUL_ESCAPE.search(row.response):
-            return "PostgreSQL keeps no NUL character in JSON"
     return ""
+
+
+def _unfit_json(rows: Iterable[Row]) -> str:
+    """Find what the type ``json`` takes in and then fails on at every look."""
+    for row in rows:
+        if row.response is None or b"\\u" not in row.response:
+            continue
+        if _NUL_ESCAPE.search(row.response):
+            return "PostgreSQL keeps no NUL character in JSON"
+        if _SURROGATE_ESCAPE.search(row.response) and not _is_json(row.response):
+            return "PostgreSQL keeps no half of a surrogate pair in JSON"
+    return ""
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _is_about_rows(error: psycopg.Error) -> bool:
