@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vertexq.testing.servers import postgres_server, valkey_server
+    from vertexq.testing.simulator import running_simulator
     from vertexq.testing.store_contract import StoreContract
 
-__all__ = ["StoreContract", "postgres_server", "valkey_server"]
+__all__ = ["StoreContract", "postgres_server", "running_simulator", "valkey_server"]
 
 _WHERE = {
     "postgres_server": "vertexq.testing.servers",
     "valkey_server": "vertexq.testing.servers",
+    "running_simulator": "vertexq.testing.simulator",
     "StoreContract": "vertexq.testing.store_contract",
 }
 
