@@ -37,7 +37,7 @@ def peak_mib(rows: int) -> float:
             [sys.executable, "-m", "benchmarks.memory", folder, endpoint, str(rows)],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-    return float(said.stdout)
+    return float(said.stdout.splitlines()[-1])  # the step logs before it
 
 
 def _measured(folder: str, endpoint: str, rows: int) -> float:

@@ -68,8 +68,6 @@ broker_connection_timeout = 5
 # On Redis this setting ends running tasks and loses their messages; a running step finishes without the
 # broker.
 worker_cancel_long_running_tasks_on_connection_loss = False
-# A process sends one hint at a time; ten connections each (the default) would use up Redis' clients.
-broker_pool_limit = 2
 # A hint that cannot be sent now is sent by the sweeper later; waiting for Redis would hold up the step.
 task_publish_retry = False
 broker_transport_options: dict[str, Any] = {

@@ -66,11 +66,11 @@ class Client:
         """Enqueue rows; return the submission as the ledger has it.
 
         ``source`` is a ``gs://`` URI, the path of a JSON Lines file or a binary stream of such lines, or
-        rows: texts (prompts) and mappings; ``docs/producing.md`` shows the forms. ``key`` names the field that holds each row's key; a row
-        without one is called by its number, from 0. The same ``id`` with the same content is the same
-        submission, however often it is enqueued; with other content it is an ``IdConflict``. With
-        ``connection`` (psycopg, sqlite3, or a SQLAlchemy connection or session to the ledger's database) the
-        submission exists if and only if the caller commits.
+        rows: texts (prompts) and mappings; ``docs/producing.md`` shows the forms. ``key`` names the field
+        that holds each row's key; a row without one is called by its number, from 0. The same ``id`` with
+        the same content is the same submission, however often it is enqueued; with other content it is an
+        ``IdConflict``. With ``connection`` (psycopg, sqlite3, or a SQLAlchemy connection or session to the
+        ledger's database) the submission exists if and only if the caller commits.
 
         Raise ``BadSource`` when a row cannot be sent (all of them are named, nothing is enqueued),
         ``UnknownModel``, ``UnknownStore``, ``Unreachable``.

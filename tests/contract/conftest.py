@@ -50,5 +50,3 @@ def processes() -> Iterator[Pool]:
     """Start four processes that race against one another; they import vertexq once."""
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         yield pool
-        pool.close()
-        pool.join()

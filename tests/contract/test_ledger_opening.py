@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sqlite3
 import traceback
@@ -207,7 +208,7 @@ def test_a_ledger_goes_on_in_both_processes_after_a_fork(
     ledger: Ledger, ledger_url: str, processes: Pool
 ) -> None:
     """Parent and child each have connections of their own."""
-    assert processes.apply(_fork, [ledger_url]) == 0
+    assert processes.apply_async(_fork, [ledger_url]).get(timeout=60) == 0
 
     assert ledger.submission("s-1").state is S.CANCELLING
     assert {one.id for one in ledger.submissions(states=[S.QUEUED])} == {"s-2", "s-3"}
@@ -229,6 +230,7 @@ def _fork(url: str) -> int:
 
 def _cancel_and_leave(ledger: Ledger) -> NoReturn:
     """Never come back: the child must not go on as a second copy of its parent."""
+    signal.alarm(30)  # ends a child that waits for ever on its parent's connection
     code = 1
     try:
         code = int(ledger.request_cancel("s-1").state is not S.CANCELLING)
