@@ -31,7 +31,7 @@ down: install  ## stop what KEEP=1 left running
 
 flower: install  ## watch the kept demo's tasks and workers on http://127.0.0.1:5555
 	@test -f .vertexq/env || { echo 'Nothing is running: make demo KEEP=1 first.'; exit 2; }
-	@. ./.vertexq/env && exec $(BIN)/python -m celery -A worker -q flower --address=127.0.0.1 --port=5555 --read_only=True \
+	@. ./.vertexq/env && exec $(BIN)/python -m celery -A worker -q flower --address=127.0.0.1 --port=5555 --read_only=True --logging=error \
 		--tasks_columns=name,uuid,args,state,received,runtime,worker
 
 test: dev aiplatform  ## format, lint, types, import contracts, tests, coverage: what CI runs
