@@ -9,4 +9,4 @@ with vertexq.Client() as client:
     status = client.wait(submission.id)
     print(status.state, status.counts.succeeded, "rows", f"{status.cost_usd:.6f} USD")
     for result in client.results(submission.id):
-        print(f"{result.key:8}{result.text[:60]}…")
+        print(f"{result.key:8}{result.text!s:.60}…")
