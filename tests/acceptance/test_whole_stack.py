@@ -1,5 +1,8 @@
 """From an application's rows to its results, through real workers; and back from what kills them."""
 
+# Neither redis nor google-cloud-storage has types that pyright knows in full.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import os
