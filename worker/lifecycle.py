@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -17,10 +18,11 @@ from celery.worker import state
 from config import logs
 from tasks import runtime
 from vertexq.broker import CeleryHints
-from vertexq.errors import BadInput
+from vertexq.errors import BadInput, VertexqError
+from vertexq.google.auth import default_tokens
 from vertexq.settings import Settings
 from worker import health
-from worker.services import open_services
+from worker.services import all_simulated, open_services
 
 POOLS = ("prefork", "solo")
 LONGEST_ID_CHARS = 80
@@ -61,11 +63,15 @@ def connect(app: Celery, settings: Settings) -> None:
 
 
 def check_worker(pool_module: str) -> None:
-    """End the process with one sentence (exit code 2) unless a worker can run with this environment."""
+    """End the process with one sentence unless a worker can run with this environment.
+
+    The exit code is 2 for settings that are wrong and 3 when there are no Google credentials.
+    """
     try:
-        Settings.for_worker()
-    except BadInput as error:
-        _refuse(str(error))
+        settings = Settings.for_worker()
+        asyncio.run(default_tokens(emulator=all_simulated(settings)))
+    except VertexqError as error:
+        _refuse(str(error), code=error.exit_code)
     if pool_module.rpartition(".")[2] not in POOLS:
         _refuse("the worker runs steps on one event loop a process; use --pool prefork (the default) or solo")
 
@@ -109,6 +115,6 @@ def _node(sender: Any) -> str:
     return str(getattr(sender, "hostname", None) or sender.eventer.hostname)
 
 
-def _refuse(reason: str) -> None:
+def _refuse(reason: str, *, code: int = BadInput.exit_code) -> None:
     print(f"vertexq: {reason}", file=sys.stderr)  # noqa: T201  (a person starts the worker and reads this)
-    raise SystemExit(BadInput.exit_code)
+    raise SystemExit(code)

@@ -27,7 +27,7 @@ async def cancel(services: Services, submission_id: str) -> None:
         if submission.state is not SubmissionState.CANCELLING:
             return
         for batch in services.ledger.batches(submission_id):
-            await _stop(services, batch)
+            await _stop(services, batch, claim)
         if services.ledger.settle_ready(submission_id):
             services.ledger.update_submission(submission, claim=claim, next_action_at=services.ledger.now())
             services.hints.send(TaskName.SETTLE, submission_id)
@@ -38,11 +38,14 @@ async def cancel(services: Services, submission_id: str) -> None:
     await with_lease(services, Record.SUBMISSION, submission_id, work)
 
 
-async def _stop(services: Services, batch: Batch) -> None:
+async def _stop(services: Services, batch: Batch, claim: Claim) -> None:
     if batch.state is BatchState.READY:
         try:
             services.ledger.move_batch(
-                batch, BatchState.WITHDRAWN, reason="the submission was cancelled before this batch was sent"
+                batch,
+                BatchState.WITHDRAWN,
+                claim=claim,
+                reason="the submission was cancelled before this batch was sent",
             )
         except Conflict:
             log.info("cancel_overtaken", batch=batch.id)

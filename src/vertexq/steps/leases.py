@@ -91,9 +91,6 @@ def park(services: Services, subject: Submission | Batch, reason: str, *, claim:
     ledger = services.ledger
     if isinstance(subject, Batch):
         ledger.update_batch(subject, claim=claim, next_action_at=None, reason=reason)
-        submission, held = ledger.submission(subject.submission_id), None
-    else:
-        submission, held = subject, claim
-    if submission.state in (SubmissionState.CANCELLING, SubmissionState.PARKED):
-        return
-    ledger.move_submission(submission, SubmissionState.PARKED, claim=held, reason=reason)
+        subject = ledger.submission(subject.submission_id)
+    if subject.state not in (SubmissionState.CANCELLING, SubmissionState.PARKED):
+        ledger.move_submission(subject, SubmissionState.PARKED, claim=claim, reason=reason)
