@@ -53,9 +53,26 @@ def test_a_worker_without_settings_says_all_that_is_missing() -> None:
     assert "Traceback" not in found.stderr + missing.stderr
 
 
+def test_a_worker_without_credentials_does_not_start(tmp_path: Path) -> None:
+    """It could do nothing but fail; exit code 3 and one sentence instead."""
+    found = run_worker(
+        GOOGLE_CLOUD_PROJECT="p",
+        VERTEXQ_STAGING="gs://b/p",
+        GOOGLE_APPLICATION_CREDENTIALS=f"{tmp_path}/missing.json",
+    )
+
+    assert found.returncode == 3
+    assert "no Google credentials" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
 def test_a_pool_of_threads_is_refused() -> None:
     """Steps of one process share an event loop, so threads cannot run them."""
-    found = run_worker("--pool", "threads", GOOGLE_CLOUD_PROJECT="p", VERTEXQ_STAGING="gs://b/p")
+    simulated = {
+        "VERTEXQ_VERTEX_ENDPOINT": "http://127.0.0.1:9",
+        "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9",
+    }
+    found = run_worker("--pool", "threads", GOOGLE_CLOUD_PROJECT="p", VERTEXQ_STAGING="gs://b/p", **simulated)
 
     assert found.returncode == 2
     assert "--pool prefork" in found.stderr

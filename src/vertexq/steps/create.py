@@ -59,7 +59,8 @@ async def create(services: Services, batch_id: str) -> None:
 async def _send(services: Services, batch: Batch, claim: Claim) -> None:
     ledger, options = services.ledger, services.options
     if ledger.submission(batch.submission_id).state is not SubmissionState.RUNNING:
-        return  # cancelled or parked meanwhile
+        ledger.update_batch(batch, claim=claim, next_action_at=None)  # cancelled or parked meanwhile
+        return
     if wait_s := await _turn_in_s(services, batch):
         _later(services, batch, claim, wait_s)
         return
