@@ -63,6 +63,21 @@ async def test_a_refused_job_parks_the_submission_and_the_same_id_goes_on(house:
     assert (done.state, done.counts.succeeded) == (SubmissionState.DONE, len(PROMPTS))
 
 
+async def test_a_parked_submission_goes_on_with_all_its_batches(house: House) -> None:
+    """One refused batch stops the ones behind it; none of them is forgotten or sent twice."""
+    several = house.with_options(batch_rows=10, running_jobs=1)
+    house.simulator.faults.add(Fault(method=CREATE, action=Action.REFUSE, status=403))
+    with several.client() as client:
+        submission = client.submit(PROMPTS, model=MODEL, store="results", id="one")
+        parked = await several.until_rest(submission.id)
+        client.submit(PROMPTS, model=MODEL, store="results", id="one")
+        done = await several.until_rest(submission.id)
+
+    assert parked.state is SubmissionState.PARKED
+    assert (done.state, done.counts.succeeded) == (SubmissionState.DONE, len(PROMPTS))
+    assert len(house.simulator.accepted) == 3
+
+
 async def test_losing_every_hint_changes_nothing(house: House) -> None:
     """The sweeper alone brings a submission to its end."""
     with house.client() as client:
