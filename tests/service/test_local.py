@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,23 +17,43 @@ from worker.stack import ROOT, Recorded, recorded
 ALL = ["valkey", "simulator", "worker", "beat"]
 
 
+class Place:
+    """A directory of its own in which commands are run; whatever still runs at the end is stopped."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def local(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start ``python -m worker.local``."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker.local", *arguments],
+            cwd=self.path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def running(self, name: str) -> list[Recorded]:
+        """Return the processes of the stack called ``name``."""
+        return recorded(self.path / ".vertexq" / name)
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """Return an empty directory in which demonstrations run."""
-    return tmp_path / "a place with spaces"
-
-
-def local(place: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start ``python -m worker.local``."""
-    place.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-m", "worker.local", *arguments],
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Return an empty directory in which commands are run."""
+    path = tmp_path / "a place with spaces"
+    path.mkdir()
+    place = Place(path)
+    yield place
+    for process in place.processes:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=60)
+    said(place.local("down"))
 
 
 def said(process: subprocess.Popen[str]) -> str:
@@ -41,13 +62,13 @@ def said(process: subprocess.Popen[str]) -> str:
     return output
 
 
-def test_a_kept_demo_serves_a_second_one_until_it_is_stopped(place: Path) -> None:
+def test_a_kept_demo_serves_a_second_one_until_it_is_stopped(place: Place) -> None:
     """--keep prints what to do next; a second demo uses what runs; down stops all of it."""
-    kept = local(place, "demo", "--keep", "--rows", "20")
+    kept = place.local("demo", "--keep", "--rows", "20")
     first = said(kept)
-    running = recorded(place / ".vertexq" / "demo")
-    second = said(local(place, "demo", "--rows", "10"))
-    down = said(local(place, "down"))
+    running = place.running("demo")
+    second = said(place.local("demo", "--rows", "10"))
+    down = said(place.local("down"))
 
     assert kept.returncode == 0, first
     assert [one["name"] for one in running] == ALL
@@ -56,34 +77,32 @@ def test_a_kept_demo_serves_a_second_one_until_it_is_stopped(place: Path) -> Non
     assert "is done" in second
     assert "Stopped beat, worker, simulator, valkey" in down
     assert not any(still(one) for one in running)
-    assert said(local(place, "down")) == "Nothing was running.\n"
+    assert said(place.local("down")) == "Nothing was running.\n"
 
 
-def test_a_killed_demo_leaves_nothing_that_disturbs_the_next(place: Path) -> None:
+def test_a_killed_demo_leaves_nothing_that_disturbs_the_next(place: Place) -> None:
     """After kill -9 the next demo finds leftovers, stops them, works, and stops everything."""
-    killed = local(place, "demo", "--rows", "20000")
-    home = place / ".vertexq" / "demo"
-    assert await_true(lambda: len(recorded(home)) == len(ALL), timeout_s=60)
-    left = recorded(home)
+    killed = place.local("demo", "--rows", "20000")
+    assert await_true(lambda: len(place.running("demo")) == len(ALL), timeout_s=60)
+    left = place.running("demo")
     killed.kill()
     killed.communicate()
 
-    next_one = local(place, "demo", "--rows", "10")
+    next_one = place.local("demo", "--rows", "10")
     output = said(next_one)
 
     assert next_one.returncode == 0, output
     assert "succeeded                   10 rows" in output
     assert "Everything was stopped" in output
     assert not any(still(one) for one in left)
-    assert recorded(home) == []
+    assert place.running("demo") == []
 
 
-def test_a_polite_end_stops_everything(place: Path) -> None:
+def test_a_polite_end_stops_everything(place: Place) -> None:
     """SIGTERM (a closed terminal, Ctrl-C) in the middle: every process is stopped in order."""
-    ended = local(place, "up")
-    home = place / ".vertexq" / "local"
-    assert await_true(lambda: len(recorded(home)) == len(ALL), timeout_s=60)
-    running = recorded(home)
+    ended = place.local("up")
+    assert await_true(lambda: len(place.running("local")) == len(ALL), timeout_s=60)
+    running = place.running("local")
 
     ended.terminate()
     output = said(ended)
