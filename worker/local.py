@@ -33,6 +33,7 @@ PLACE = Path(".vertexq")
 ENVIRONMENT = PLACE / "env"
 PARTS = 4
 LOOK_S = 0.2
+DEMO_SPEED = 0.25  # 2,000 rows take eight seconds: long enough to watch them
 
 
 def main(arguments: list[str]) -> int:
@@ -64,7 +65,7 @@ def demo(*, rows: int, keep: bool) -> int:
         return subprocess.run(_example(rows), env=_saved_environment(), check=False).returncode  # noqa: S603
     stop_recorded(home)
     clean(home)
-    with running(home, keep=keep) as stack:
+    with running(home, keep=keep, speed=DEMO_SPEED) as stack:
         code = _watched(stack, _example(rows))
         if code not in (0, 1):
             say(f"\nThe example ended with code {code}; the logs are in {stack.home / 'logs'}")
@@ -96,9 +97,9 @@ def down() -> int:
 
 
 @contextlib.contextmanager
-def running(home: Path, *, keep: bool) -> Generator[Stack]:
+def running(home: Path, *, keep: bool, speed: float = 1.0) -> Generator[Stack]:
     """Run a stack; afterwards stop it, unless it is to be kept and nothing went wrong."""
-    stack = Stack(home)
+    stack = Stack(home, speed=speed)
     started_s = time.monotonic()
     with _signals_end_us():
         try:

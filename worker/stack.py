@@ -60,10 +60,14 @@ class Started:
 
 
 class Stack:
-    """Starts and stops the processes below ``home``, in order; ``settings`` are variables that win."""
+    """Starts and stops the processes below ``home``, in order; ``settings`` are variables that win.
 
-    def __init__(self, home: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    ``speed`` is how many times as fast as usual the simulated jobs go.
+    """
+
+    def __init__(self, home: Path, *, settings: Mapping[str, str] | None = None, speed: float = 1.0) -> None:
         self.home = home.resolve()
+        self._speed = speed
         self.environment: dict[str, str] = {}
         self._settings = dict(settings or {})
         self._started: list[Started] = []
@@ -116,7 +120,8 @@ class Stack:
     def _start_simulator(self) -> dict[str, str]:
         """Start the simulator on a free port; return the variables it asks for."""
         program = Path(sys.executable).with_name("vertexq")
-        options = ("--port", "0", "--bucket", BUCKET, "--data-dir", self.home / "google", "--json")
+        place = ("--port", "0", "--bucket", BUCKET, "--data-dir", self.home / "google")
+        options = (*place, "--speed", str(self._speed), "--json")
         child = self._start("simulator", program, "simulate", *options, orphan_grace_s=12.0)
         log = self.log("simulator")
         await_ready(child, lambda: b"\n" in log.read_bytes(), what="the simulator", timeout_s=READY_S)
