@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from vertexq.plain import duration, one_line
 from vertexq.status import Pace, Status
 
+ANSWERING = 0.9
+"""The part of the bar that stands for Google's answers; the rest is for landing them in the store."""
 WIDE_COLUMNS = 100
 """A terminal of so many columns has room for a bar beside the numbers."""
 
@@ -80,7 +82,7 @@ class ProgressBar:
         self._live.update(
             self._task,
             total=status.sent_rows or None,
-            completed=status.landed_rows,
+            completed=ANSWERING * status.answered_rows + (1 - ANSWERING) * status.landed_rows,
             description=self._text(status),
             refresh=True,
         )

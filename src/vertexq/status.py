@@ -132,7 +132,12 @@ class Pace:
         self._looks: list[tuple[float, int]] = []
 
     def look(self, at_s: float, rows: int) -> None:
-        """Note how many rows were finished at a moment; only the last looks count."""
+        """Note how many rows were finished at a moment; only the last looks count.
+
+        As long as nothing moves the clock starts anew: waiting in Google's queue is no pace.
+        """
+        if self._looks and self._looks[0][1] == rows:
+            self._looks = []
         self._looks = [*self._looks[-self.WINDOW :], (at_s, rows)]
 
     def rows_per_s(self) -> float:
