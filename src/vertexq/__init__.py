@@ -23,8 +23,9 @@ if TYPE_CHECKING:
         Unreachable,
         VertexqError,
     )
-    from vertexq.model import Outcome, Result, Submission
+    from vertexq.model import Submission
     from vertexq.progress import ProgressBar
+    from vertexq.results import Outcome, Result
     from vertexq.states import BatchState, SubmissionState
     from vertexq.status import Status
 
@@ -54,9 +55,9 @@ _HOME = {
     "AsyncClient": "async_client",
     "BatchState": "states",
     "Client": "client",
-    "Outcome": "model",
+    "Outcome": "results",
     "ProgressBar": "progress",
-    "Result": "model",
+    "Result": "results",
     "Status": "status",
     "Submission": "model",
     "SubmissionState": "states",

@@ -10,7 +10,8 @@ from typing import Self, TypeVar
 
 from vertexq.client import Client, OnProgress, Source
 from vertexq.errors import NotDone
-from vertexq.model import Outcome, Result, Submission
+from vertexq.model import Submission
+from vertexq.results import Outcome, Result
 from vertexq.status import Status
 
 T = TypeVar("T")

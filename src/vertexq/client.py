@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Self
 from vertexq.drafts import Order, order_for_object, order_for_rows
 from vertexq.errors import BadInput, NotDone
 from vertexq.messages import to_message, unrecorded
-from vertexq.model import NewSubmission, Outcome, Result, Submission
+from vertexq.model import NewSubmission, Submission
 from vertexq.names import TaskName
+from vertexq.results import Outcome, Result
 from vertexq.settings import NO_LEDGER, Settings
 from vertexq.states import SubmissionState
 from vertexq.status import Status, status_of

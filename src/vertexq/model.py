@@ -1,4 +1,4 @@
-"""The values that travel through vertexq: submissions, batches, jobs, rows. Frozen, no I/O.
+"""The values that travel through vertexq: submissions, batches, jobs, counts. Frozen, no I/O.
 
 Instants are ``datetime`` in UTC; durations are seconds as ``float``; money is US dollars, kept as integer
 pico-dollars (``_pusd``, 10**-12 USD) wherever it is summed, so that the order of rows never changes a total.
@@ -10,31 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
 
 from vertexq.states import BatchState, JobState, SubmissionState
 
 PUSD_PER_USD = 10**12
-
-
-class Outcome(StrEnum):
-    """What became of a row."""
-
-    SUCCEEDED = "succeeded"  # the model answered
-    BLOCKED = "blocked"  # the model or a filter declined to answer; final
-    FAILED = "failed"  # an error, with Google's message
-    QUARANTINED = "quarantined"  # an answer came back that cannot be read or trusted
-    MISSING = "missing"  # no answer came back
-
-
-OUTCOME_RANK: dict[str, int] = {
-    Outcome.MISSING: 0,
-    Outcome.QUARANTINED: 1,
-    Outcome.FAILED: 2,
-    Outcome.BLOCKED: 3,
-    Outcome.SUCCEEDED: 4,
-}
-"""A row's outcome may be replaced by one of higher rank, or of the same rank and a later attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,125 +245,3 @@ class Batch:
     next_action_at: datetime | None
     attempts: int  # steps that failed in a row; a success resets it
     fence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRange:
-    """A range of bytes of one generation of one output object, as a store's progress knows it."""
-
-    submission_id: str
-    batch_id: str
-    object_name: str  # gs://bucket/name
-    generation: int
-    start: int = 0
-
-    @property
-    def id(self) -> str:
-        """Return one line of text that names the range for ever."""
-        return f"{self.batch_id} {self.object_name}#{self.generation}@{self.start}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a range is in a store: bytes committed, and our own notes committed with them.
-
-    ``position`` is the absolute offset of the first byte not yet committed. ``state`` is opaque to the store.
-    """
-
-    position: int
-    state: bytes = b""
-
-
-class Row(NamedTuple):
-    """One row on its way into a store; the columns of ``vertexq_results`` in order.
-
-    A plain tuple because a million of them are made a minute. ``response`` is JSON text as bytes, or None;
-    ``processed_at`` is Google's RFC 3339 text or None; ``source_offset`` is where the line starts, in bytes.
-    """
-
-    submission_id: str
-    key: str
-    batch_id: str
-    outcome: str
-    text: str | None
-    finish_reason: str | None
-    error_code: int | None
-    error_message: str | None
-    prompt_tokens: int | None
-    output_tokens: int | None
-    thoughts_tokens: int | None
-    cached_tokens: int | None
-    total_tokens: int | None
-    cost_usd: float | None
-    model_version: str | None
-    processed_at: str | None
-    response: bytes | None
-    source_object: str | None
-    source_generation: int | None
-    source_offset: int | None
-    attempt: int
-
-
-class QuarantinedLine(NamedTuple):
-    """A line that could not be read or matched. ``raw`` is its first kilobyte."""
-
-    submission_id: str
-    batch_id: str
-    source_object: str
-    source_generation: int
-    source_offset: int
-    size_bytes: int
-    reason: str
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """What a store commits at once: rows, quarantined lines, and the position after them.
-
-    ``start`` must equal the store's committed position. No key occurs twice in ``rows``. ``replacing`` holds
-    the keys whose earlier row (written by an earlier chunk) this chunk may replace; every other key is new as
-    far as the ledger knows.
-    """
-
-    source: SourceRange
-    start: int
-    progress: Progress
-    rows: tuple[Row, ...] = ()
-    quarantined: tuple[QuarantinedLine, ...] = ()
-    replacing: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """One row's result as a producer reads it from a store."""
-
-    submission_id: str
-    key: str
-    batch_id: str
-    outcome: Outcome
-    text: str | None
-    finish_reason: str | None
-    error_code: int | None
-    error_message: str | None
-    prompt_tokens: int | None
-    output_tokens: int | None
-    thoughts_tokens: int | None
-    cached_tokens: int | None
-    total_tokens: int | None
-    cost_usd: float | None
-    model_version: str | None
-    processed_at: datetime | None
-    response: dict[str, Any] | None
-    source_object: str | None
-    source_generation: int | None
-    source_offset: int | None
-    attempt: int
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether the model answered."""
-        return self.outcome is Outcome.SUCCEEDED
-
-
-RESULT_COLUMNS: tuple[str, ...] = Row._fields

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import zlib
 
-from vertexq.model import OUTCOME_RANK, Counts, Outcome
+from vertexq.model import Counts
+from vertexq.results import OUTCOME_RANK, Outcome
 
 NOT_FOUND = 0
 RANK_BYTE: dict[str, int] = {outcome: rank + 1 for outcome, rank in OUTCOME_RANK.items()}

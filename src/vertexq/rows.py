@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, cast
 
 from vertexq.keys import parse_wire_key
 from vertexq.lines import HEAD_BYTES, Block, Oversized
-from vertexq.model import PUSD_PER_USD, Outcome, QuarantinedLine, Row, Usage
+from vertexq.model import PUSD_PER_USD, Usage
 from vertexq.prices import Price
 from vertexq.ranks import RANK_BYTE
+from vertexq.results import Outcome, QuarantinedLine, Row
 
 _SUCCEEDED = Outcome.SUCCEEDED
 _BLANK = (b"", b"\r")

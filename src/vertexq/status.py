@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from vertexq.model import PUSD_PER_USD, Batch, Counts, Outcome, Submission, Usage
+from vertexq.model import PUSD_PER_USD, Batch, Counts, Submission, Usage
+from vertexq.results import Outcome
 from vertexq.states import SUBMISSION_RESTING, SUBMISSION_TERMINAL, BatchState, SubmissionState
 
 

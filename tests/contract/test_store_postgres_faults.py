@@ -17,7 +17,7 @@ import pytest
 
 from vertexq.embedded.postgres import Postgres
 from vertexq.errors import BadSettings, PositionMoved, StoreRefused, Unreachable
-from vertexq.model import Outcome
+from vertexq.results import Outcome
 from vertexq.stores import Store, open_store
 from vertexq.testing.servers import postgres_server
 from vertexq.testing.store_rows import STEP_BYTES, SUBMISSION, chunk, chunks_of, row, source_range

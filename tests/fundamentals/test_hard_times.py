@@ -131,6 +131,19 @@ async def test_a_staging_bucket_that_is_not_there_parks_with_a_sentence(house: H
     assert house.simulator.accepted == []
 
 
+async def test_staging_goes_over_the_remains_of_a_worker_that_died(house: House) -> None:
+    """Half a file of an earlier try is replaced; the same bytes are left alone."""
+    with house.client() as client:
+        submission = client.submit(PROMPTS, model=MODEL, store="results")
+    name = house.services.options.staging.join(f"{submission.id}/00000/input.jsonl")
+    torn = await house.services.storage.upload(name, b'{"key":"r0-0","requ')
+
+    status = await house.until_rest(submission.id)
+
+    assert status.counts.succeeded == len(PROMPTS)
+    assert (await house.services.storage.info(name)).generation > torn.generation
+
+
 async def test_the_audit_trail_of_a_batch_tells_its_story(house: House) -> None:
     """Who moved a batch, and why, can be read back."""
     house.simulator.faults.add(Fault(method=f"{JOBS}.create", action=Action.ACCEPT_THEN_DROP))

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from vertexq.families.gemini import read
-from vertexq.model import Outcome
+from vertexq.results import Outcome
 from vertexq.rows import Answer, Unreadable
 
 USAGE = {"promptTokenCount": 10, "candidatesTokenCount": 4, "totalTokenCount": 14}

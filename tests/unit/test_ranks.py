@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vertexq import ranks
-from vertexq.model import OUTCOME_RANK, Counts, Outcome
+from vertexq.model import Counts
+from vertexq.results import OUTCOME_RANK, Outcome
 
 STATES = st.binary(max_size=200).map(lambda data: bytearray(byte % 6 for byte in data))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vertexq.model import RESULT_COLUMNS
+from vertexq.results import RESULT_COLUMNS
 from vertexq.stores.columns import COLUMNS, decode, instant
 from vertexq.stores.poison import best_of, set_aside, unstorable
 from vertexq.testing.store_rows import row

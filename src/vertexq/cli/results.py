@@ -10,8 +10,8 @@ import typer
 
 import vertexq
 from vertexq.cli.reporting import AsJson, SubmissionId, on_terminal, reported, say, say_json
-from vertexq.model import Outcome, Result
 from vertexq.plain import one_line, shortened
+from vertexq.results import Outcome, Result
 
 TABLE_ROWS = 50
 """How many rows a terminal gets when nobody asked for a number."""

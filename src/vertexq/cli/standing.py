@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vertexq.cli.reporting import on_terminal, say
-from vertexq.model import Outcome
 from vertexq.plain import money, one_line
+from vertexq.results import Outcome
 from vertexq.status import Status
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from vertexq.families.base import Family, NoRequest
 from vertexq.families.row_status import parse_status
-from vertexq.model import Outcome
+from vertexq.results import Outcome
 from vertexq.rows import Answer, AnswerColumns, Unreadable
 
 

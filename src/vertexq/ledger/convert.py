@@ -9,16 +9,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from vertexq.model import (
-    Batch,
-    Counts,
-    JobError,
-    JobStats,
-    NewSubmission,
-    SourceKind,
-    Submission,
-    Usage,
-)
+from vertexq.model import Batch, Counts, JobError, JobStats, NewSubmission, SourceKind, Submission, Usage
 from vertexq.states import BatchState, SubmissionState
 
 _SUBMISSION = [field.name for field in fields(Submission)]

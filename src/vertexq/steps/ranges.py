@@ -15,8 +15,9 @@ from vertexq import ranks
 from vertexq.families import family_of
 from vertexq.ledger import Claim, OutputRange
 from vertexq.lines import Block, LineSplitter, Oversized
-from vertexq.model import Batch, Chunk, Counts, GcsUri, Outcome, Progress, SourceRange, Usage
+from vertexq.model import Batch, Counts, GcsUri, Usage
 from vertexq.prices import price_of
+from vertexq.results import Chunk, Outcome, Progress, SourceRange
 from vertexq.rows import ReadContext, Reading, RowReader
 from vertexq.steps.checksum import RunningChecksum
 from vertexq.steps.matching import ManifestMatch

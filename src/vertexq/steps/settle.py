@@ -9,7 +9,8 @@ import structlog
 from vertexq import ranks
 from vertexq.ledger import Claim, Record
 from vertexq.lines import Block, LineSplitter
-from vertexq.model import Batch, Chunk, Counts, GcsUri, Outcome, Progress, Row, SourceRange, Submission, Usage
+from vertexq.model import Batch, Counts, GcsUri, Submission, Usage
+from vertexq.results import Chunk, Outcome, Progress, Row, SourceRange
 from vertexq.states import BatchState, JobState, SubmissionState
 from vertexq.steps.leases import with_lease
 from vertexq.steps.parts import read_manifest_line

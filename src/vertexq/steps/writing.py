@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from vertexq.errors import VertexqError
-from vertexq.model import Chunk
+from vertexq.results import Chunk
 from vertexq.steps.services import Services
 
 Refused = Callable[[frozenset[str]], None]

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from vertexq.errors import PositionMoved, StaleFence, StoreRefused
-from vertexq.model import Chunk, Outcome, Progress, QuarantinedLine, Result, Row, SourceRange
+from vertexq.results import Chunk, Outcome, Progress, QuarantinedLine, Result, Row, SourceRange
 from vertexq.stores.poison import best_of, set_aside, unstorable
 
 

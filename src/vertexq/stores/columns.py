@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from vertexq.model import OUTCOME_RANK, RESULT_COLUMNS, Outcome, Result
+from vertexq.results import OUTCOME_RANK, RESULT_COLUMNS, Outcome, Result
 
 
 class ColumnType(StrEnum):

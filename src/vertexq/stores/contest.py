@@ -8,7 +8,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import Self
 
-from vertexq.model import OUTCOME_RANK, Result
+from vertexq.results import OUTCOME_RANK, Result
 
 _SCHEMA = (
     "PRAGMA journal_mode = OFF",

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from vertexq.errors import BadInput
-from vertexq.model import RESULT_COLUMNS, Chunk, Progress, QuarantinedLine, Result, Row, SourceRange
+from vertexq.results import RESULT_COLUMNS, Chunk, Progress, QuarantinedLine, Result, Row, SourceRange
 from vertexq.stores.base import Committed
 from vertexq.stores.columns import decode, result_of
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import cast
 
-from vertexq.model import Chunk, Outcome, QuarantinedLine, Result, SourceRange
+from vertexq.results import Chunk, Outcome, QuarantinedLine, Result, SourceRange
 from vertexq.stores.base import Committed, RowsRefused, Store, admit
 from vertexq.stores.contest import Contest
 from vertexq.stores.parts import (

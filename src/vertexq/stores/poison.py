@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vertexq.model import OUTCOME_RANK, Outcome, QuarantinedLine, Row
+from vertexq.results import OUTCOME_RANK, Outcome, QuarantinedLine, Row
 
 RAW_BYTES = 1024
 """How much of a refused row is kept in its quarantined line."""

@@ -18,7 +18,16 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import Json
 
 from vertexq.errors import BadSettings, StoreRefused, Unreachable
-from vertexq.model import RESULT_COLUMNS, Chunk, Outcome, Progress, QuarantinedLine, Result, Row, SourceRange
+from vertexq.results import (
+    RESULT_COLUMNS,
+    Chunk,
+    Outcome,
+    Progress,
+    QuarantinedLine,
+    Result,
+    Row,
+    SourceRange,
+)
 from vertexq.stores import postgres_sql as sql
 from vertexq.stores.base import Committed, RowsRefused, Store, admit, without_secrets
 from vertexq.stores.columns import instant, result_of

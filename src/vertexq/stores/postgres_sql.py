@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import LiteralString
 
-from vertexq.model import QuarantinedLine
+from vertexq.results import QuarantinedLine
 from vertexq.stores.columns import COLUMNS, ColumnType, better_sql
 
 TABLES = ("vertexq_results", "vertexq_quarantine", "vertexq_progress")

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from vertexq.errors import BadSettings, StoreRefused, Unreachable
-from vertexq.model import Chunk, Outcome, Progress, QuarantinedLine, Result, Row, SourceRange
+from vertexq.results import Chunk, Outcome, Progress, QuarantinedLine, Result, Row, SourceRange
 from vertexq.stores.base import Committed, RowsRefused, Store, admit
 from vertexq.stores.columns import COLUMNS, ColumnType, better_sql, result_of
 

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 import pytest
 
 from vertexq.errors import PositionMoved, StaleFence
-from vertexq.model import Outcome, Progress, Result, Row
+from vertexq.results import Outcome, Progress, Result, Row
 from vertexq.stores import Store, open_store
 from vertexq.stores.columns import result_of
 from vertexq.testing.store_crashes import StoreCrashes

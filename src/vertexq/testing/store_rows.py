@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from vertexq.model import Chunk, Outcome, Progress, QuarantinedLine, Row, SourceRange
+from vertexq.results import Chunk, Outcome, Progress, QuarantinedLine, Row, SourceRange
 
 SUBMISSION = "sub-1"
 STEP_BYTES = 1000
