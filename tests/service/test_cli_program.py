@@ -114,6 +114,40 @@ def test_ctrl_c_while_watching_says_that_the_submission_goes_on(waiting: Command
     assert err.decode() == "submission w-1 goes on; watch it again with: vertexq watch w-1\n"
 
 
+@pytest.mark.parametrize("args", [("status",), ("status", "w-1", "--json"), ("watch", "w-1"), ("--help",)])
+@pytest.mark.parametrize(
+    ("where", "why"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")]
+)
+def test_an_output_that_takes_nothing_is_one_sentence(
+    waiting: CommandLine, args: tuple[str, ...], where: str, why: str
+) -> None:
+    """A full disk or a closed descriptor: exit code 3, no traceback."""
+    said = subprocess.run(
+        ["sh", "-c", f'exec "$0" "$@" {where}', PROGRAM, *args],
+        env={**os.environ, **waiting.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (said.returncode, said.stdout) == (3, "")
+    assert said.stderr.startswith(f"error: standard output cannot be written: {why}; ")
+    assert said.stderr.count("\n") == 1
+
+
+def test_a_reader_that_has_enough_is_no_error(waiting: CommandLine) -> None:
+    """``| head`` closes the pipe early: nobody is told."""
+    said = subprocess.run(
+        ["sh", "-c", '"$0" status --json | head -c 1', PROGRAM],
+        env={**os.environ, **waiting.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (said.returncode, said.stdout, said.stderr) == (0, "[", "")
+
+
 def test_a_broker_that_is_away_is_a_warning_and_the_submission_is_safe(tmp_path: Path) -> None:
     """It is in the ledger; the sweeper brings it to a worker."""
     cli = command_line(tmp_path)

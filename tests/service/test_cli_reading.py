@@ -189,6 +189,8 @@ def test_cancelling_what_has_ended_says_so(ran: CommandLine) -> None:
         ("submit", "rows.jsonl"),
         ("results", "good", "--outcome", "great"),
         ("results", "good", "--limit", 0),
+        ("results", "good", "--limit", 99_999_999_999_999_999_999),
+        ("status", "--limit", 99_999_999_999_999_999_999),
         ("status", "--limit", "many"),
         ("check", "rows.jsonl"),
         ("frobnicate",),

@@ -24,6 +24,9 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
+LIMIT_MOST = 1_000_000_000
+"""The most that ``--limit`` takes; every ledger and store can count so far."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 SubmissionId = Annotated[str, typer.Argument(metavar="ID", help="The submission's id.")]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import vertexq
-from vertexq.cli.reporting import AsJson, SubmissionId, on_terminal, reported, say, say_json
+from vertexq.cli.reporting import LIMIT_MOST, AsJson, SubmissionId, on_terminal, reported, say, say_json
 from vertexq.plain import one_line, shortened
 from vertexq.results import Outcome, Result
 
@@ -29,7 +29,8 @@ def results(
         list[Outcome] | None, typer.Option("--outcome", help="Only rows with this outcome; may be repeated.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At most this many rows (a terminal gets 50).")
+        int | None,
+        typer.Option("--limit", min=1, max=LIMIT_MOST, help="At most this many rows (a terminal gets 50)."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import vertexq
-from vertexq.cli.reporting import AsJson, reported, say, say_json
+from vertexq.cli.reporting import LIMIT_MOST, AsJson, reported, say, say_json
 from vertexq.cli.standing import say_status, say_statuses
 
 
@@ -16,7 +16,9 @@ def status(
         str | None, typer.Argument(metavar="[ID]", help="The submission's id; without it, the newest ones.")
     ] = None,
     *,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=LIMIT_MOST, help="How many of the newest.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Say how a submission stands, or list the newest.
