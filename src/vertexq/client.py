@@ -80,13 +80,12 @@ class Client:
         order = Order(
             id=id, model=model, store=store, key_field=key, labels=dict(labels or {}),
             project=project, location=location,
-        )  # fmt: skip
+        ).checked()  # fmt: skip
         if isinstance(source, str) and source.startswith("gs://"):
             return self._enqueue(order_for_object(order, source), (), connection)
-        if isinstance(source, Mapping | bytes):
-            raise BadInput(
-                "rows must come as an iterable of texts or mappings, not as one mapping or as bytes"
-            )
+        if isinstance(source, Mapping | bytes | None):
+            kind = type(source).__name__
+            raise BadInput(f"rows must come as an iterable of texts or mappings, not as one {kind}")
         with order_for_rows(order, source, line_limit_bytes=self._settings.line_limit_bytes) as draft:
             return self._enqueue(draft.submission, draft.chunks(), connection)
 

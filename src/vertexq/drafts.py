@@ -16,6 +16,7 @@ from vertexq.families import family_of
 from vertexq.ids import checked_submission_id, new_submission_id
 from vertexq.intake import check_object
 from vertexq.model import NewSubmission, SourceKind
+from vertexq.places import check_labels, check_place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,12 @@ class Order:
     labels: dict[str, str]
     project: str
     location: str
+
+    def checked(self) -> Order:
+        """Return the order; raise ``BadInput`` when Google would refuse its project, location or labels."""
+        check_place(self.project, self.location)
+        check_labels(self.labels)
+        return self
 
     def identity(self) -> dict[str, object]:
         """Return what makes two orders the same one; the id is not part of it."""

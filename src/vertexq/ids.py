@@ -19,7 +19,7 @@ def new_submission_id() -> str:
 
 def checked_submission_id(text: str) -> str:
     """Return ``text`` when it can be an id; raise ``BadInput`` otherwise."""
-    if not SUBMISSION_ID.fullmatch(text):
+    if not isinstance(text, str) or not SUBMISSION_ID.fullmatch(text):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise BadInput(
             f"{text!r} cannot be a submission id: use 1 to 63 letters, digits, '.', '_' or '-', "
             "beginning with a letter or a digit"

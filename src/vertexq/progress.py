@@ -11,9 +11,11 @@ from typing import Self, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from vertexq.plain import duration, one_line
+from vertexq.plain import duration, one_line, shortened
 from vertexq.status import Pace, Status
 
+REASON_CHARS = 120
+"""How much of the reason why nothing moves is shown beside the numbers."""
 ANSWERING = 0.9
 """The part of the bar that stands for Google's answers; the rest is for landing them in the store."""
 WIDE_COLUMNS = 100
@@ -115,6 +117,8 @@ def describe(status: Status, *, answered: Pace, landed: Pace) -> str:
         )
     if status.resting:
         return _end(parts, status)
+    if status.reason:
+        parts.append(shortened(one_line(status.reason), limit=REASON_CHARS))
     pace = landed.rows_per_s() or answered.rows_per_s()
     if pace:
         parts.append(f"{pace:,.0f} rows/s" if pace >= 1 else f"{pace * 60:,.1f} rows/min")

@@ -131,6 +131,22 @@ async def test_a_staging_bucket_that_is_not_there_parks_with_a_sentence(house: H
     assert house.simulator.accepted == []
 
 
+async def test_a_job_that_cannot_even_be_asked_for_parks_and_can_be_cancelled(house: House) -> None:
+    """A worker with an impossible project sends nothing, says so, and leaves nothing half sent."""
+    odd = house.with_options()
+    options = replace(odd.services.options, project="X Y")
+    odd = replace(odd, services=replace(odd.services, options=options))
+    parked = await enqueued(odd)
+    with odd.client() as client:
+        client.cancel(parked.id)
+    cancelled = await odd.until_rest(parked.id)
+
+    assert parked.state is SubmissionState.PARKED
+    assert "'X Y' is not a Google Cloud project" in parked.reason
+    assert cancelled.state is SubmissionState.CANCELLED
+    assert house.simulator.accepted == []
+
+
 async def test_staging_goes_over_the_remains_of_a_worker_that_died(house: House) -> None:
     """Half a file of an earlier try is replaced; the same bytes are left alone."""
     with house.client() as client:

@@ -109,7 +109,7 @@ async def test_a_submission_in_the_callers_transaction_exists_only_if_it_commits
     [
         ([], "holds no rows"),
         ([1], "line 1: a row is a text or a mapping"),
-        ([{"text": "x"}], 'needs "request"'),
+        ([{"text": "x"}], 'has one of "request"'),
         ([{"key": "a", "prompt": "x"}, {"key": "a", "prompt": "y"}], "line 2: the same key as line 1"),
     ],
 )

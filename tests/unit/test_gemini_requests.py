@@ -36,20 +36,27 @@ def test_a_row_is_a_prompt_a_request_or_holds_one(row: str | dict[str, Any], sen
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("row", "says"),
     [
-        {},
-        {"key": "a"},
-        {"prompt": 7},
-        {"prompt": None},
-        {"request": "Hello"},
-        {"request": {}},
-        {"request": None},
+        ({}, "none of them"),
+        ({"key": "a"}, "none of them"),
+        ({"prompt": "Hello", **HELLO}, "'contents' and 'prompt'"),
+        ({"prompt": "Hello", "request": HELLO}, "'request' and 'prompt'"),
+        ({"prompt": 7}, "a text that is not empty"),
+        ({"prompt": None}, "a text that is not empty"),
+        ({"prompt": " "}, "a text that is not empty"),
+        ("", "a text that is not empty"),
+        ({"request": "Hello"}, '"contents" must be a list'),
+        ({"request": {}}, '"contents" must be a list'),
+        ({"request": None}, '"contents" must be a list'),
+        ({"request": {"contents": "Hello"}}, '"contents" must be a list'),
+        ({"contents": []}, "with at least one object"),
+        ({"contents": ["Hello"]}, 'must be an object with "role"'),
     ],
 )
-def test_a_row_without_a_request_says_what_was_expected(row: dict[str, Any]) -> None:
+def test_a_row_without_a_request_says_what_was_expected(row: str | dict[str, Any], says: str) -> None:
     """The text quotes nothing of the row."""
-    with pytest.raises(NoRequest, match='needs "request"'):
+    with pytest.raises(NoRequest, match=says):
         request(row)
 
 

@@ -81,9 +81,9 @@ def test_another_key_is_a_fault(value: object) -> None:
         (7, "a row is a text or a mapping, this is int"),
         (b"Hello", "a row is a text or a mapping, this is bytes"),
         (None, "a row is a text or a mapping, this is NoneType"),
-        ({}, 'needs "request"'),
-        ({"request": {"contents": [{1, 2}]}}, "not JSON serializable"),
-        ({"request": {"contents": [], "x": 2**70}}, "exceeds 64-bit range"),
+        ({}, 'one of "request"'),
+        ({"request": {"contents": [{"parts": {1, 2}}]}}, "not JSON serializable"),
+        ({"request": {"contents": [{}], "x": 2**70}}, "exceeds 64-bit range"),
         ("half a pair \ud800", "surrogates"),
     ],
 )

@@ -8,7 +8,7 @@ need: twice as fast as building every dict of a line, and unknown fields cost no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -221,18 +221,30 @@ def request(row: str | Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if isinstance(row, str):
         return _prompt(row)
-    found = row.get("request", row)
-    if isinstance(found, Mapping) and "contents" in found:
-        if found is row:
-            return {name: value for name, value in row.items() if name in _REQUEST_FIELDS}
-        return found  # pyright: ignore[reportUnknownVariableType]
-    prompt = row.get("prompt")
-    if isinstance(prompt, str):
-        return _prompt(prompt)
-    raise NoRequest('a Gemini row needs "request" (with "contents"), "contents" or "prompt"')
+    forms = [name for name in ("request", "contents", "prompt") if name in row]
+    if len(forms) != 1:
+        found = f"this one has {' and '.join(map(repr, forms))}" if forms else "this one has none of them"
+        raise NoRequest(f'a Gemini row has one of "request", "contents" and "prompt"; {found}')
+    if forms == ["prompt"]:
+        return _prompt(row["prompt"])
+    if forms == ["contents"]:
+        return _whole({name: value for name, value in row.items() if name in _REQUEST_FIELDS})
+    return _whole(row["request"])
 
 
-def _prompt(text: str) -> Mapping[str, Any]:
+def _whole(request: object) -> Mapping[str, Any]:
+    """Return a request that Google would not refuse for its outermost shape."""
+    contents = cast("Mapping[str, Any]", request).get("contents") if isinstance(request, Mapping) else None
+    if not isinstance(contents, list) or not contents:
+        raise NoRequest('"contents" must be a list with at least one object')
+    if not all(isinstance(content, Mapping) for content in cast("list[object]", contents)):
+        raise NoRequest('every item of "contents" must be an object with "role" and "parts"')
+    return cast("Mapping[str, Any]", request)
+
+
+def _prompt(text: object) -> Mapping[str, Any]:
+    if not isinstance(text, str) or not text.strip():
+        raise NoRequest("the prompt must be a text that is not empty")
     return {"contents": [{"role": "user", "parts": [{"text": text}]}]}
 
 

@@ -15,7 +15,7 @@ import asyncio
 
 import structlog
 
-from vertexq.errors import Ambiguous, Refused, Unreachable
+from vertexq.errors import Ambiguous, BadInput, Refused, Unreachable
 from vertexq.google.messages import job_body
 from vertexq.google.vertex import NOT_SENT
 from vertexq.ids import attempt_tag
@@ -103,9 +103,10 @@ async def _post(services: Services, batch: Batch, claim: Claim) -> None:
     deadline_s = services.options.request_deadline_s
     try:
         job = await services.vertex.create(batch.project, batch.location, body, deadline_s=deadline_s)
-    except Refused as error:
+    except (Refused, BadInput) as error:  # our own side refuses before anything is sent
         refused = services.ledger.move_batch(batch, BatchState.REFUSED, claim=claim, reason=str(error))
-        park(services, refused, f"Google refused the job: {error}", claim=claim)
+        who = "Google" if isinstance(error, Refused) else "vertexq"
+        park(services, refused, f"{who} refused the job: {error}", claim=claim)
     except Ambiguous as error:
         if error.code == NOT_SENT:
             _unsent(services, batch, claim, error)

@@ -11,7 +11,7 @@ import structlog
 from vertexq.errors import ApiError, Conflict, LeaseLost, VertexqError
 from vertexq.ledger import Claim, Record
 from vertexq.model import Batch, Submission
-from vertexq.states import SubmissionState
+from vertexq.states import BATCH_TERMINAL, SubmissionState
 from vertexq.steps.services import Services, seconds
 
 log = structlog.get_logger(__name__)
@@ -87,10 +87,18 @@ def _put_off(services: Services, claim: Claim, error: Exception) -> None:
 
 
 def park(services: Services, subject: Submission | Batch, reason: str, *, claim: Claim) -> None:
-    """Stop asking for work on a record and let a person decide; enqueueing the same id again goes on."""
+    """Stop asking for work on a record and let a person decide; enqueueing the same id again goes on.
+
+    What is being cancelled is not parked but tried again, now and then: its end is wanted already.
+    """
     ledger = services.ledger
+    submission = subject if isinstance(subject, Submission) else ledger.submission(subject.submission_id)
+    stopping = submission.state is SubmissionState.CANCELLING
+    again = ledger.now() + seconds(services.options.backoff.longest_s) if stopping else None
     if isinstance(subject, Batch):
-        ledger.update_batch(subject, claim=claim, next_action_at=None, reason=reason)
-        subject = ledger.submission(subject.submission_id)
-    if subject.state not in (SubmissionState.CANCELLING, SubmissionState.PARKED):
-        ledger.move_submission(subject, SubmissionState.PARKED, claim=claim, reason=reason)
+        waits = again if subject.state not in BATCH_TERMINAL else None
+        ledger.update_batch(subject, claim=claim, next_action_at=waits, reason=reason)
+    elif stopping:
+        ledger.update_submission(submission, claim=claim, next_action_at=again, reason=reason)
+    if not stopping and submission.state is not SubmissionState.PARKED:
+        ledger.move_submission(submission, SubmissionState.PARKED, claim=claim, reason=reason)
