@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from io import BufferedIOBase
@@ -14,13 +16,19 @@ import orjson
 from vertexq.errors import BadSource
 from vertexq.families.base import Family
 from vertexq.intake import Intake, Prepared
-from vertexq.lines import LineSplitter
+from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.spool import pack
 from vertexq.uniqueness import KeyLog
 
 _LENGTH = Struct(">I")
 _IN_MEMORY_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 1024 * 1024
+_UTF_8 = getincrementaldecoder("utf-8")
+_ADVICE = {
+    errno.ENOENT: "Check the name; one that starts with no / counts from the current directory",
+    errno.EISDIR: "Name one JSON Lines file in it",
+    errno.EACCES: "Allow this user to read it",
+}
 
 
 class Draft:
@@ -84,14 +92,46 @@ def rows_of_file(path: Path, intake: Intake, *, line_limit_bytes: int) -> Iterat
         with path.open("rb") as file:
             yield from rows_of_stream(file, intake, line_limit_bytes=line_limit_bytes)
     except OSError as error:
-        raise BadSource(f"{path} cannot be read: {error.strerror}; nothing was sent") from error
+        advice = _ADVICE.get(error.errno or 0, "See whether its disk is well")
+        raise BadSource(f"{path} cannot be read: {error.strerror}; nothing was sent. {advice}.") from error
 
 
 def rows_of_stream(stream: BufferedIOBase, intake: Intake, *, line_limit_bytes: int) -> Iterator[Prepared]:
-    """Yield the good rows of an open stream of JSON Lines; ``intake`` keeps the faults of the others."""
+    """Yield the good rows of an open stream of JSON Lines; ``intake`` keeps the faults of the others.
+
+    Raise ``BadSource`` at the first line that is not UTF-8: then the whole source is in another encoding.
+    """
     splitter = LineSplitter(limit_bytes=line_limit_bytes)
+    seen = 0
+    for item in _blocks(stream, splitter):
+        faults = intake.fault_count
+        rows = intake.block(item)
+        if intake.fault_count > faults:  # only then: good files are not decoded a second time
+            _check_text(item, intake.name, seen=seen)
+        seen += len(item.lines) if isinstance(item, Block) else 1
+        yield from rows
+
+
+def _blocks(stream: BufferedIOBase, splitter: LineSplitter) -> Iterator[Block | Oversized]:
     for chunk in iter(lambda: stream.read(_READ_BYTES), b""):
-        for item in splitter.feed(chunk):
-            yield from intake.block(item)
-    for item in splitter.close():
-        yield from intake.block(item)
+        yield from splitter.feed(chunk)
+    yield from splitter.close()
+
+
+def _check_text(item: Block | Oversized, name: str, *, seen: int) -> None:
+    """Raise ``BadSource`` when a line is not UTF-8; ``seen`` lines came before."""
+    for number, line in enumerate(item.lines if isinstance(item, Block) else [item.head], start=seen + 1):
+        if not _is_text(line):
+            raise BadSource(
+                f"{name} is not a UTF-8 text file (line {number:,} is the first that is not); "
+                "convert it first (iconv does); nothing was sent"
+            )
+
+
+def _is_text(line: bytes) -> bool:
+    """Tell whether a line is UTF-8; its last character may be cut off. UTF-16 shows by its NULs."""
+    try:
+        _UTF_8().decode(line)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in line

@@ -88,23 +88,81 @@ def test_scripts_get_one_json_array(cli: CommandLine, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "model", "kind", "message"),
+    ("file", "message"),
     [
-        ("missing.jsonl", MODEL, "BadSource", "missing.jsonl cannot be read: No such file or directory"),
-        (".", MODEL, "BadSource", "cannot be read: Is a directory"),
-        ("gs://bucket/rows.jsonl", MODEL, "BadSource", "is checked when it is staged"),
-        ("rows.jsonl", "gpt-4o", "UnknownModel", "the model 'gpt-4o' belongs to no family"),
+        (
+            "missing.jsonl",
+            "missing.jsonl cannot be read: No such file or directory; nothing was sent. Check the name",
+        ),
+        (".", "cannot be read: Is a directory; nothing was sent. Name one JSON Lines file in it."),
+        ("", "an empty name is no file"),
+        ("gs://bucket/rows.jsonl", "is checked when it is staged"),
     ],
 )
-def test_what_cannot_be_checked_is_one_clear_error(
-    cli: CommandLine, file: str, model: str, kind: str, message: str
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(
+    cli: CommandLine, tmp_path: Path, file: str, message: str
 ) -> None:
-    """On standard error for people, as an object on standard output for scripts, with exit code 2."""
-    said = cli.run("check", file, "-m", model, "--json")
+    """It is an entry like the others and an error on standard error; the exit code is 2 at the end."""
+    good = lines(tmp_path / "good.jsonl", GOOD)
 
-    assert (said.code, said.json()["kind"]) == (2, kind)
-    assert message in said.json()["error"]
+    said, plain = (
+        cli.run("check", file, good, "-m", MODEL, "--json"),
+        cli.run("check", file, good, "-m", MODEL),
+    )
+
+    first, second = said.json()
+    assert (said.code, first["file"], first["rows"], second["rows"]) == (2, file, 0, 1)
+    assert message in first["faults"][0]
+    assert (plain.code, plain.out, plain.err) == (2, f"{good}: 1 rows, all good\n", said.err)
+    assert said.err == f"error: {first['faults'][0]}\n"
+
+
+def test_a_model_of_no_family_is_one_clear_error(cli: CommandLine) -> None:
+    """On standard error for people, as an object on standard output for scripts, with exit code 2."""
+    said = cli.run("check", "rows.jsonl", "-m", "gpt-4o", "--json")
+
+    assert (said.code, said.json()["kind"]) == (2, "UnknownModel")
+    assert "the model 'gpt-4o' belongs to no family" in said.json()["error"]
     assert said.err.startswith("error: ")
+
+
+TEXT = '{"prompt": "one"}\n{"prompt": "Grüße"}\n' * 12
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (TEXT.encode("utf-16"), 1),
+        (TEXT.encode("utf-16-le"), 1),
+        (TEXT.encode("latin-1"), 2),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" * 99, 1),
+    ],
+)
+def test_a_file_in_another_encoding_is_one_sentence(
+    cli: CommandLine, tmp_path: Path, content: bytes, line: int
+) -> None:
+    """Not a fault a line: the whole file must be converted."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+
+    checked, submitted = (
+        cli.run("check", path, "-m", MODEL),
+        cli.run("submit", path, "-m", MODEL, "-s", "results"),
+    )
+
+    assert (checked.code, checked.out) == (2, "")
+    assert f"{path} is not a UTF-8 text file (line {line} is the first that is not); convert" in checked.err
+    assert (submitted.code, submitted.err) == (2, checked.err)
+
+
+def test_a_long_line_that_is_cut_in_a_character_is_still_text(tmp_path: Path) -> None:
+    """Only the head of a line over the limit is looked at."""
+    cli = command_line(tmp_path, VERTEXQ_LINE_LIMIT_BYTES="1024")
+    path = lines(tmp_path / "rows.jsonl", GOOD, {"prompt": "ü" * 2_000}, {"prompt": "x" + "ü" * 2_000})
+
+    said = cli.run("check", path, "-m", MODEL)
+
+    assert (said.code, said.out.count("more than the limit")) == (1, 2)
 
 
 def test_a_name_cannot_write_to_the_terminal(cli: CommandLine, tmp_path: Path) -> None:
@@ -113,6 +171,8 @@ def test_a_name_cannot_write_to_the_terminal(cli: CommandLine, tmp_path: Path) -
 
     said = cli.run("check", path, "-m", MODEL)
     missing = cli.run("check", "no\x1b[2J.jsonl", "-m", MODEL)
+    odd = cli.run("check", "odd\udcff.jsonl", "-m", MODEL, "--json")
 
     assert "\x1b" not in said.out + missing.err
     assert r"rows\x1b[2J.jsonl" in said.out
+    assert odd.json()[0]["file"] == r"odd\udcff.jsonl"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vertexq.cli.reporting import AsJson, ExitCode, reported, say, say_json
-from vertexq.plain import one_line
+from vertexq.cli.reporting import AsJson, ExitCode, complain, reported, say, say_json
+from vertexq.plain import lines, one_line
 
 if TYPE_CHECKING:
     from vertexq.families import Family
@@ -23,6 +23,19 @@ class Examined:
     rows: int
     faulty: int
     faults: list[str]
+    unreadable: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Return what this file alone would end with."""
+        if self.unreadable:
+            return ExitCode.BAD_INPUT
+        return ExitCode.NOT_ALL_ANSWERED if self.faults else ExitCode.DONE
+
+    def entry(self) -> dict[str, object]:
+        """Return what scripts get."""
+        faults = [lines(fault) for fault in self.faults]
+        return {"file": one_line(self.file), "rows": self.rows, "faulty": self.faulty, "faults": faults}
 
 
 def check(
@@ -40,13 +53,24 @@ def check(
         family, limit_bytes = family_of(model), Settings.for_producer().line_limit_bytes
         found: list[Examined] = []
         for name in files:
-            found.append(_examined(name, family, key_field=key, line_limit_bytes=limit_bytes))
-            if not as_json:
+            found.append(_looked_at(name, family, key_field=key, line_limit_bytes=limit_bytes))
+            if found[-1].unreadable:
+                complain(found[-1].faults[0])
+            elif not as_json:
                 _say(found[-1])
         if as_json:
-            say_json(found)
-        if any(one.faults for one in found):
-            raise typer.Exit(ExitCode.NOT_ALL_ANSWERED)
+            say_json([one.entry() for one in found])
+        if code := max(one.exit_code for one in found):
+            raise typer.Exit(code)
+
+
+def _looked_at(name: str, family: Family, *, key_field: str, line_limit_bytes: int) -> Examined:
+    from vertexq.errors import BadSource  # noqa: PLC0415
+
+    try:
+        return _examined(name, family, key_field=key_field, line_limit_bytes=line_limit_bytes)
+    except BadSource as error:  # the other files are still looked at
+        return Examined(file=name, rows=0, faulty=0, faults=[str(error)], unreadable=True)
 
 
 def _examined(name: str, family: Family, *, key_field: str, line_limit_bytes: int) -> Examined:
@@ -55,6 +79,8 @@ def _examined(name: str, family: Family, *, key_field: str, line_limit_bytes: in
     from vertexq.intake import Intake  # noqa: PLC0415
     from vertexq.uniqueness import KeyLog  # noqa: PLC0415
 
+    if not name.strip():
+        raise BadSource("an empty name is no file; name a JSON Lines file")
     if "://" in name:
         raise BadSource(f"{name} is no local file; what is in Cloud Storage is checked when it is staged")
     intake, keys = Intake(family, name=name, key_field=key_field), KeyLog()

@@ -40,14 +40,18 @@ def reported(*, as_json: bool, interrupted: str = "") -> Generator[None]:
     try:
         yield
     except VertexqError as error:
-        message = lines(str(error))
-        print(f"error: {message}", file=sys.stderr)  # noqa: T201
+        complain(str(error))
         if as_json:
-            say_json({"error": message, "kind": type(error).__name__})
+            say_json({"error": lines(str(error)), "kind": type(error).__name__})
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
         print(interrupted or "interrupted", file=sys.stderr)  # noqa: T201
         raise typer.Exit(ExitCode.INTERRUPTED) from error
+
+
+def complain(message: str) -> None:
+    """Print an error to standard error, with its foreign parts made fit to be shown."""
+    print(f"error: {lines(message)}", file=sys.stderr)  # noqa: T201
 
 
 def say(text: str = "") -> None:
