@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
+from vertexq.addresses import LOOSE, is_loose
 from vertexq.embedded.valkey import socket_url
 from vertexq.errors import BadSettings, UnknownStore
 from vertexq.model import GcsUri
@@ -101,6 +103,11 @@ class Settings:
         if name in self.stores:
             return self.stores[name]
         known = ", ".join(sorted(self.stores)) or "none"
+        if not re.fullmatch("[a-z0-9_]+", name):
+            raise UnknownStore(
+                f"no store is called {name[:80]!r} (known: {known}); a store's name holds letters, "
+                "digits and underscores only (a-z in lower case, 0-9, _)"
+            )
         raise UnknownStore(
             f"no store is called {name!r} (known: {known}); set {STORE_PREFIX}{name.upper()} to its URL, "
             "for example sqlite:///results.db"
@@ -109,16 +116,21 @@ class Settings:
     @classmethod
     def _read(cls, given: Mapping[str, str], *, needed: tuple[str, ...]) -> Self:
         faults = list(_misspelt(given))
+        wrong: set[str] = set()
         values: dict[str, Any] = {"stores": _stores(given)}
         for name, variable in TEXTS.items():
             if variable in given:
                 values[name] = given[variable]
         for name, number in NUMBERS.items():
             if number.variable in given:
-                values[name] = _number(number, given[number.variable], faults, whole=name in _WHOLE)
+                value = _number(number, given[number.variable], whole=name in _WHOLE)
+                if isinstance(value, str):
+                    faults.append(value)
+                    wrong.add(name)  # its default stands in for it, so that the others can be checked
+                else:
+                    values[name] = value
         settings = cls(**values)
-        if not faults:
-            faults.extend(_faults(settings, needed))
+        faults.extend(_faults(settings, needed, wrong))
         if faults:
             raise BadSettings("\n".join(faults))
         return settings._with_defaults()
@@ -192,17 +204,22 @@ def _stores(given: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _number(number: Number, text: str, faults: list[str], *, whole: bool) -> float:
+def _number(number: Number, text: str, *, whole: bool) -> float | str:
+    """Return the number, or what is wrong with it."""
     try:
         value = int(text.replace("_", "")) if whole else float(text)
     except ValueError:
         value = float("nan")
-    if not number.least <= value <= number.most:
-        kind = "a whole number" if whole else "a number"
-        faults.append(
-            f"{number.variable} must be {kind} from {number.least:g} to {number.most:g}, not {text[:40]!r}"
-        )
-    return value
+    if number.least <= value <= number.most:
+        return value
+    kind = "a whole number" if whole else "a number"
+    least, most = _digits(number.least), _digits(number.most)
+    return f"{number.variable} must be {kind} from {least} to {most}, not {text[:40]!r}"
+
+
+def _digits(value: float) -> str:
+    """Write a number without an exponent."""
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _misspelt(given: Mapping[str, str]) -> Iterator[str]:
@@ -214,7 +231,7 @@ def _misspelt(given: Mapping[str, str]) -> Iterator[str]:
                 yield f"{name} is no variable of vertexq; {near[0]} is"
 
 
-def _faults(settings: Settings, needed: tuple[str, ...]) -> Iterator[str]:
+def _faults(settings: Settings, needed: tuple[str, ...], wrong: set[str]) -> Iterator[str]:
     yield from (
         f"{TEXTS[name]} is not set: {_NEEDED[name]}" for name in needed if not getattr(settings, name)
     )
@@ -225,7 +242,7 @@ def _faults(settings: Settings, needed: tuple[str, ...]) -> Iterator[str]:
         yield from _url_faults(f"{STORE_PREFIX}{name.upper()}", url, ())
     yield from _place_faults(settings)
     yield from _word_faults(settings)
-    yield from _time_faults(settings)
+    yield from _time_faults(settings, wrong)
 
 
 _NEEDED = {
@@ -246,7 +263,9 @@ def _split(url: str) -> SplitResult | None:
 def _url_faults(variable: str, url: str, schemes: tuple[str, ...]) -> Iterator[str]:
     """Never quotes the URL: it may hold a password."""
     parts = _split(url)
-    if parts is None:
+    if is_loose(url):
+        yield f"{variable} {LOOSE}"
+    elif parts is None:
         yield f"{variable} is no URL; it must be of the form scheme://..."
     elif schemes and parts.scheme.partition("+")[0] not in schemes and parts.scheme not in schemes:
         yield f"{variable} must start with {', '.join(f'{one}://' for one in schemes)}, not {parts.scheme}://"
@@ -257,7 +276,7 @@ def _broker_faults(settings: Settings) -> Iterator[str]:
     if not url:
         return
     yield from _url_faults(variable, url, BROKER_SCHEMES)
-    parts = _split(url)
+    parts = None if is_loose(url) else _split(url)
     is_open = parts is not None and parts.scheme == "redis" and not parts.password
     if (
         parts is not None
@@ -280,7 +299,8 @@ def _place_faults(settings: Settings) -> Iterator[str]:
             yield f"{TEXTS['staging']} must be of the form gs://bucket/prefix, not {settings.staging[:80]!r}"
     for name in ("vertex_endpoint", "storage_endpoint"):
         url: str = getattr(settings, name)
-        parts = _split(url if "://" in url else f"http://{url}")
+        bare = name == "storage_endpoint" and "://" not in url  # Google's own libraries take host:port there
+        parts = _split(f"http://{url}" if bare else url)
         if url and (parts is None or parts.scheme not in ("http", "https") or not parts.hostname):
             yield f"{TEXTS[name]} must be a base URL such as http://127.0.0.1:8090"
 
@@ -296,14 +316,18 @@ def _word_faults(settings: Settings) -> Iterator[str]:
             yield f"{TEXTS[name]} must be one of {', '.join(filter(None, words))}, not {value[:40]!r}"
 
 
-def _time_faults(settings: Settings) -> Iterator[str]:
-    if settings.heartbeat_s * 2 > settings.lease_s:
+def _time_faults(settings: Settings, wrong: set[str]) -> Iterator[str]:
+    """Compare the times that must fit together; those with a fault of their own come later."""
+    if settings.heartbeat_s * 2 > settings.lease_s and not wrong & {"heartbeat_s", "lease_s"}:
         yield (
-            f"VERTEXQ_HEARTBEAT_S ({settings.heartbeat_s:g}) must be at most half of VERTEXQ_LEASE_S "
-            f"({settings.lease_s:g}): a lease must outlive one missed heartbeat"
+            f"VERTEXQ_HEARTBEAT_S ({_digits(settings.heartbeat_s)}) must be at most half of VERTEXQ_LEASE_S "
+            f"({_digits(settings.lease_s)}): a lease must outlive one missed heartbeat"
         )
-    if settings.poll_longest_s < settings.poll_interval_s:
+    if settings.poll_longest_s < settings.poll_interval_s and not wrong & {
+        "poll_longest_s",
+        "poll_interval_s",
+    }:
         yield (
-            f"VERTEXQ_POLL_LONGEST_S ({settings.poll_longest_s:g}) must not be below VERTEXQ_POLL_INTERVAL_S "
-            f"({settings.poll_interval_s:g})"
+            f"VERTEXQ_POLL_LONGEST_S ({_digits(settings.poll_longest_s)}) must not be below "
+            f"VERTEXQ_POLL_INTERVAL_S ({_digits(settings.poll_interval_s)})"
         )

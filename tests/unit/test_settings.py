@@ -65,6 +65,7 @@ def test_numbers_have_bounds(name: str, text: str) -> None:
 
     assert said.startswith(f"{variable} must be a")
     assert f"{NUMBERS[name].least:g}" in said
+    assert "e+" not in said
 
 
 def test_a_lease_must_outlive_a_heartbeat() -> None:
@@ -115,6 +116,46 @@ def test_passwords_are_in_no_text() -> None:
     )
 
 
+@pytest.mark.parametrize("tail", ["CANARY@P/W@", "CANARY/W@", "CANARY@W@", "1?CANARY@", "1#CANARY@"])
+@pytest.mark.parametrize("variable", ["VERTEXQ_LEDGER_URL", "VERTEXQ_BROKER_URL", "VERTEXQ_STORE_RESULTS"])
+def test_a_password_that_is_not_percent_encoded_is_refused(variable: str, tail: str) -> None:
+    """Its tail would be taken for a host or a database, and shown in errors."""
+    scheme = "redis" if variable == "VERTEXQ_BROKER_URL" else "postgresql"
+    said = faults(**{variable: f"{scheme}://u:{tail}127.0.0.1:1/d"})
+
+    assert said.startswith(f"{variable} has an @ outside of its place; percent-encode")
+    assert len(said.splitlines()) == 1
+    assert not any(part in said for part in ("CANARY", "W@", "127.0.0.1"))
+
+
+def test_a_path_may_hold_an_at_sign() -> None:
+    """There is no password where there is no host."""
+    url = "sqlite:////srv/a@b/c@d.db"
+
+    assert Settings.from_env({"VERTEXQ_LEDGER_URL": url}).ledger_url == url
+    assert Settings.from_env({"VERTEXQ_LEDGER_URL": "postgresql://u:p%40%2F@host/db"})
+
+
+def test_a_wrong_number_hides_no_other_fault() -> None:
+    """Numbers are read first, and everything else is checked with their defaults."""
+    said = faults(
+        VERTEXQ_POLL_INTERVAL_S="soon",
+        VERTEXQ_LEASE_S="0",
+        VERTEXQ_HEARTBEAT_S="15",
+        VERTEXQ_BATCH_ROWS="many",
+        VERTEXQ_BROKER_URL="amqp://broker",
+        VERTEXQ_STAGING="s3://x",
+        VERTEXQ_VERTEX_ENDPOINT="foo",
+        VERTEXQ_LOG_LEVEL="loud",
+        VERTEXQ_ALLOW_OPEN_BROKER="maybe",
+    )
+
+    assert [line.partition(" ")[0].removeprefix("VERTEXQ_") for line in said.splitlines()] == [
+        *("POLL_INTERVAL_S", "LEASE_S", "BATCH_ROWS", "BROKER_URL", "STAGING"),
+        *("VERTEX_ENDPOINT", "LOG_LEVEL", "ALLOW_OPEN_BROKER"),
+    ]
+
+
 def test_an_argument_wins_over_its_variable() -> None:
     """A client can be told where things are; a store's name is lower-case."""
     environ = {"VERTEXQ_LEDGER_URL": "sqlite:///a.db", "VERTEXQ_STORE_OTHER": "sqlite:///o.db"}
@@ -133,6 +174,16 @@ def test_an_unknown_store_is_told_with_those_that_are_known() -> None:
     with pytest.raises(UnknownStore, match=r"'reslts'.*known: results.*VERTEXQ_STORE_RESLTS"):
         settings.check_store("reslts")
     Settings.for_producer({}).check_store("anything")
+
+
+@pytest.mark.parametrize("name", ["my-store", "a b", "Results", "x=y", ""])
+def test_a_name_that_no_store_can_have_gets_no_impossible_advice(name: str) -> None:
+    """A shell cannot set VERTEXQ_STORE_MY-STORE; what a name may hold is said instead."""
+    settings = Settings.for_producer({}, stores={"results": "sqlite:///r.db"})
+
+    with pytest.raises(UnknownStore, match="letters, digits and underscores only") as refused:
+        settings.store_url(name)
+    assert "VERTEXQ_STORE_" not in str(refused.value)
 
 
 def test_a_worker_needs_a_project_and_a_staging_place() -> None:
