@@ -61,6 +61,7 @@ def test_a_machine_where_nothing_is_missing_is_well(tmp_path: Path, whole: dict[
     checks = [line.split()[:2] for line in said.out.splitlines()]
     wanted = ("settings", "broker", "ledger", "sweep", "staging", "vertex", "store")
     assert checks == [["OK", check] for check in wanted]
+    assert said.out.endswith(f"ready: sqlite at {tmp_path}/results.db\n")
 
 
 def test_a_producers_machine_is_warned_of_what_a_worker_would_miss(tmp_path: Path, valkey_url: str) -> None:
@@ -121,6 +122,18 @@ def test_a_store_of_an_unknown_kind_ends_with_2(tmp_path: Path, whole: dict[str,
 
     assert (said.code, levels(said)["store more"]) == (2, "FAIL")
     assert "known schemes are" in text(said, "store more")
+
+
+def test_a_store_that_is_ready_is_named_without_its_password(
+    tmp_path: Path, whole: dict[str, str], postgres_url: str
+) -> None:
+    """The kind and the place, in words."""
+    said = diagnose(tmp_path, whole, VERTEXQ_STORE_MORE=f"{postgres_url}?application_name=hunter2")
+
+    assert levels(said)["store more"] == "OK"
+    assert text(said, "store more").startswith("ready: postgresql at ")
+    secret = postgres_url.partition("@")[0].rpartition(":")[2]
+    assert not any(word in text(said, "store more") for word in (secret, "hunter2", "<", "://"))
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.service.command_line import MODEL, CommandLine, command_line, finish, lines
+from vertexq.ledger import Ledger
+from vertexq.states import SubmissionState
 
 ROBOT = {"key": "odd", "request": {"contents": [{"role": "robot", "parts": [{"text": "x"}]}]}}
 
@@ -172,6 +175,17 @@ def test_cancelling_asks_once_and_says_how_it_stands(waiting: CommandLine) -> No
 
     assert (first.code, first.json()["state"]) == (0, "cancelling")
     assert (second.code, "state         cancelling" in second.out) == (0, True)
+
+
+def test_cancelling_what_is_in_hand_says_when_it_takes_effect(waiting: CommandLine) -> None:
+    """Whoever stages is not disturbed, so the state is still staging."""
+    with closing(Ledger.open(waiting.environ["VERTEXQ_LEDGER_URL"])) as ledger:
+        ledger.move_submission(ledger.submission("w-1"), SubmissionState.STAGING)
+
+    said = waiting.run("cancel", "w-1")
+
+    assert (said.code, "state         staging" in said.out) == (0, True)
+    assert said.out.endswith("The cancel is noted; it takes effect when the work at hand (staging) ends.\n")
 
 
 def test_cancelling_what_has_ended_says_so(ran: CommandLine) -> None:

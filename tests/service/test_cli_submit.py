@@ -37,9 +37,9 @@ def test_a_file_becomes_a_submission(cli: CommandLine, tmp_path: Path) -> None:
         "--label",
         "team=search",
         "--project",
-        "p",
+        "my-project",
         "--location",
-        "l",
+        "us-central1",
     )
 
     code, said = submit(cli, path, *options)
@@ -48,7 +48,7 @@ def test_a_file_becomes_a_submission(cli: CommandLine, tmp_path: Path) -> None:
     with closing(Ledger.open(cli.environ["VERTEXQ_LEDGER_URL"])) as ledger:
         submission = ledger.submission("nightly")
     assert (submission.rows, submission.key_field, dict(submission.labels)) == (2, "id", {"team": "search"})
-    assert (submission.project, submission.location) == ("p", "l")
+    assert (submission.project, submission.location) == ("my-project", "us-central1")
 
 
 def test_people_are_told_how_to_go_on(cli: CommandLine, tmp_path: Path) -> None:
@@ -114,6 +114,7 @@ def test_bad_rows_are_refused_and_nothing_stays_behind(
     ("args", "kind"),
     [
         (("missing.jsonl", "-m", MODEL, "-s", "results"), "BadSource"),
+        (("", "-m", MODEL, "-s", "results"), "BadSource"),
         (("gs://bucket", "-m", MODEL, "-s", "results"), "BadSource"),
         (("bq://p.d.t", "-m", MODEL, "-s", "results"), "BadSource"),
         (("https://example.org/rows.jsonl", "-m", MODEL, "-s", "results"), "BadSource"),
@@ -131,6 +132,34 @@ def test_what_cannot_be_enqueued_is_an_error_of_its_kind(
 
     assert (said.code, said.json()["kind"]) == (2, kind)
     assert cli.run("status", "--json").json() == []
+
+
+def test_an_empty_source_is_said_to_be_missing(cli: CommandLine) -> None:
+    """An unset variable of a shell ends up like this; the current directory is not meant."""
+    said = cli.run("submit", "", "-m", MODEL, "-s", "results")
+
+    assert (said.code, said.err.startswith("error: no source was given: ")) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["", "NOPE X", "RESULTS", "a-b", "a\n"])
+def test_a_name_that_no_store_can_have_is_explained(cli: CommandLine, name: str) -> None:
+    """No variable is advised that a shell could not set."""
+    said = cli.run("submit", "gs://b/o", "-m", MODEL, "-s", name)
+
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "is no name of a store: it has letters (in lower case), digits and _ only" in said.err
+    assert "VERTEXQ_STORE_RESULTS" in said.err
+
+
+def test_without_a_ledger_nobody_is_told_to_watch(tmp_path: Path, valkey_url: str) -> None:
+    """It could not be watched from here; waiting is refused before anything is sent."""
+    cli = command_line(tmp_path, VERTEXQ_BROKER_URL=valkey_url, VERTEXQ_LEDGER_URL="none")
+    args = ("submit", "gs://bucket/rows.jsonl", "-m", MODEL, "-s", "results")
+
+    sent, refused = cli.run(*args), cli.run(*args, "--wait")
+
+    assert (sent.code, "vertexq watch" in sent.out) == (0, False)
+    assert (refused.code, "--wait needs a ledger" in refused.err, refused.out) == (2, True, "")
 
 
 def test_another_content_under_the_same_id_is_refused(cli: CommandLine, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import vertexq
 from vertexq.cli.reporting import AsJson, SubmissionId, reported, say, say_json
 from vertexq.cli.standing import say_status
+from vertexq.states import SubmissionState
 
 
 def cancel(submission_id: SubmissionId, *, as_json: AsJson = False) -> None:
@@ -17,3 +18,5 @@ def cancel(submission_id: SubmissionId, *, as_json: AsJson = False) -> None:
         say_status(status)
         if status.ended:
             say("\nIt has ended; there is nothing left to stop.")
+        elif status.state is not SubmissionState.CANCELLING:  # whoever has it in hand is not disturbed
+            say(f"\nThe cancel is noted; it takes effect when the work at hand ({status.state.value}) ends.")

@@ -159,9 +159,17 @@ def _store(name: str, url: str, settings: Settings) -> Finding:
         from vertexq.stores import open_store  # noqa: PLC0415
 
         with open_store(url, storage_endpoint=settings.storage_endpoint) as store:
-            return _ok(f"store {name}", f"ready: {store!r}")
+            return _ok(f"store {name}", f"ready: {_place(store.url)}")
 
     return _guarded(f"store {name}", look)
+
+
+def _place(url: str) -> str:
+    """Say what kind of store a URL names and where it is, without secrets."""
+    from vertexq.stores.base import without_secrets  # noqa: PLC0415
+
+    scheme, _, place = without_secrets(url).partition("://")
+    return f"{scheme} at {place.removeprefix('/') if scheme == 'sqlite' else place}"
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import vertexq
 from vertexq.cli.following import follow
 from vertexq.cli.reporting import AsJson, reported, say, say_json
 from vertexq.cli.standing import say_status
+from vertexq.settings import NO_LEDGER, Settings
 
 if TYPE_CHECKING:
     from vertexq.client import Source
@@ -38,10 +40,15 @@ def submit(
 ) -> None:
     """Enqueue rows; print the submission's id and how it stands."""
     with reported(as_json=as_json), vertexq.Client() as client:
+        has_ledger = Settings.for_producer().ledger_url != NO_LEDGER
+        if wait and not has_ledger:
+            raise vertexq.BadInput(
+                "--wait needs a ledger; set VERTEXQ_LEDGER_URL, or leave --wait out; nothing was sent"
+            )
         submission = client.submit(
             _source(source),
             model=model,
-            store=store,
+            store=_store(store),
             id=submission_id,
             key=key,
             labels=_labels(label or []),
@@ -58,10 +65,15 @@ def submit(
             say_json(status.to_json())
         else:
             say_status(status)
-            say(f"\nWatch it with: vertexq watch {submission.id}")
+            if has_ledger:
+                say(f"\nWatch it with: vertexq watch {submission.id}")
 
 
 def _source(text: str) -> Source:
+    if not text.strip():
+        raise vertexq.BadSource(
+            "no source was given: name a JSON Lines file, a gs:// URI or - for standard input"
+        )
     if text == "-":
         return sys.stdin.buffer
     scheme, separator, _ = text.partition("://")
@@ -70,6 +82,16 @@ def _source(text: str) -> Source:
             f"{text} cannot be enqueued: a source is a file, a gs:// URI or - for standard input"
         )
     return text
+
+
+def _store(name: str) -> str:
+    """Return the name; other characters and capitals could not come from a variable's name."""
+    if re.fullmatch("[a-z0-9_]+", name) is None:
+        raise vertexq.UnknownStore(
+            f"{name!r} is no name of a store: it has letters (in lower case), digits and _ only; "
+            "for the store of VERTEXQ_STORE_RESULTS write results"
+        )
+    return name
 
 
 def _labels(pairs: Sequence[str]) -> dict[str, str]:
