@@ -148,6 +148,21 @@ def test_a_reader_that_has_enough_is_no_error(waiting: CommandLine) -> None:
     assert (said.returncode, said.stdout, said.stderr) == (0, "[", "")
 
 
+def test_results_end_well_when_their_reader_has_enough(tmp_path: Path) -> None:
+    """Exit code 0 though the reader leaves after a line, so that ``set -o pipefail`` is no trap."""
+    finish(tmp_path, ["one"] * 300, submission_id="many")
+    cli = command_line(tmp_path)
+    reading = cli.start("results", "many", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert reading.stdout is not None
+    assert reading.stderr is not None
+    reading.stdout.readline()
+
+    reading.stdout.close()
+
+    assert (reading.stderr.read(), reading.wait()) == (b"", 0)
+    reading.stderr.close()
+
+
 def test_a_broker_that_is_away_is_a_warning_and_the_submission_is_safe(tmp_path: Path) -> None:
     """It is in the ledger; the sweeper brings it to a worker."""
     cli = command_line(tmp_path)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from typing import NoReturn, TextIO, cast
 
 from vertexq.cli.reporting import ExitCode
@@ -18,12 +19,29 @@ def leave_if_closed() -> None:
 
 def leave_if_unwritable(error: OSError) -> None:
     """Leave when standard output is what ``error`` is about; a full disk elsewhere is left alone."""
+    if _refuses():
+        _let_go()
+        _leave(error.strerror or type(error).__name__)
+
+
+@contextmanager
+def reader_may_leave() -> Generator[None]:
+    """End quietly when the reader of standard output has enough, as ``head`` does."""
+    try:
+        yield
+    except BrokenPipeError:
+        if not _refuses():
+            raise
+        _let_go()
+
+
+def _refuses() -> bool:
     try:
         sys.stdout.write("\n")
         sys.stdout.flush()
     except OSError:
-        _let_go()
-        _leave(error.strerror or type(error).__name__)
+        return True
+    return False
 
 
 def _let_go() -> None:

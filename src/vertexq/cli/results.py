@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import vertexq
+from vertexq.cli.outlet import reader_may_leave
 from vertexq.cli.reporting import LIMIT_MOST, AsJson, SubmissionId, on_terminal, reported, say, say_json
 from vertexq.plain import one_line, shortened
 from vertexq.results import Outcome, Result
@@ -36,7 +37,7 @@ def results(
 ) -> None:
     """Print results, in no order: a table on a terminal, key, outcome and text between tabs when piped."""
     wanted = {*(outcome or ()), *(NOT_ANSWERED if failed else ())}
-    with reported(as_json=as_json), vertexq.Client() as client:
+    with reported(as_json=as_json), vertexq.Client() as client, reader_may_leave():
         found = client.results(submission_id, outcomes=wanted or None)
         if as_json:
             for result in islice(found, limit):
