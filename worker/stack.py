@@ -18,6 +18,7 @@ from typing import TypedDict, cast
 
 import orjson
 
+from vertexq.addresses import make_private
 from vertexq.embedded.process import Child, Command, await_ready
 from vertexq.embedded.valkey import Valkey
 from vertexq.settings import Settings
@@ -74,7 +75,7 @@ class Stack:
 
     def start(self) -> None:
         """Start everything and wait until it is ready; raise ``Unreachable`` with the end of a log."""
-        (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        make_private(self.home / "logs")  # logs, data and answers are below it
         valkey = Valkey(self.home / "valkey")
         valkey.start()
         self._add("valkey", valkey)
@@ -207,7 +208,7 @@ def clean(home: Path) -> None:
 
 def write_environment(file: Path, variables: Mapping[str, str]) -> None:
     """Write the variables as shell lines, for ``source``; only this user may read them."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_private(file.parent)
     file.touch(mode=0o600)
     file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()))
 

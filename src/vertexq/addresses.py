@@ -1,8 +1,9 @@
-"""URLs that may hold a password: when they cannot be split safely, and what to say then."""
+"""What must stay private: passwords in URLs, and the directories that hold prompts and answers."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 LOOSE = (
     "has an @ outside of its place; percent-encode the special characters of its user and password "
@@ -20,3 +21,14 @@ def is_loose(url: str) -> bool:
     _, mark, rest = url.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0] if mark else ""
     return bool(authority) and (authority.count("@") > 1 or "@" in rest[len(authority) :])
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory, and those above it that are missing, for this user only; others stay as they are.
+
+    Raise ``OSError`` when that cannot be done.
+    """
+    if directory.is_dir():
+        return
+    make_private(directory.parent)
+    directory.mkdir(mode=0o700, exist_ok=True)

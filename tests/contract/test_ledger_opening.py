@@ -111,6 +111,9 @@ def test_a_ledger_of_a_newer_vertexq_is_left_alone(ledger: Ledger, ledger_url: s
         ("ledger.db", "cannot be read; use sqlite:///ledger.db"),
         ("mysql://root:secret@host/db", "begins with mysql://"),
         ("postgresql+psycopg2://root:secret@host/db", "begins with postgresql\\+psycopg2://"),
+        ("postgresql://u:secret@P/W@127.0.0.1:1/d", "percent-encode the special characters"),
+        ("postgresql://u:secret@127.0.0.1:1/d?foo=secret", "postgresql does not know: foo;"),
+        ("sqlite:///ledger.db?foo=secret", "sqlite does not know: foo;"),
         ("sqlite://", "in memory would forget"),
         ("sqlite:///:memory:", "in memory would forget"),
     ],
@@ -151,10 +154,28 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("not a database, " * 100)
 
-    with pytest.raises(Unreachable, match="file is not a database"):
+    with pytest.raises(Unreachable, match=r"file is not a database.*name another file"):
         Ledger.open(f"sqlite:///{file}")
 
     assert file.read_text() == "not a database, " * 100
+
+
+def test_a_folder_in_the_place_of_the_file_is_said_so(tmp_path: Path) -> None:
+    """Nothing has to be running, and the message does not say so."""
+    with pytest.raises(Unreachable, match="names a file, not a folder") as refused:
+        Ledger.open(f"sqlite:///{tmp_path}")
+
+    assert "running" not in str(refused.value)
+
+
+def test_a_folder_made_for_a_ledger_is_private(tmp_path: Path) -> None:
+    """The ledger holds prompts; a folder that was there keeps its rights."""
+    tmp_path.chmod(0o755)
+    for folder in (tmp_path, tmp_path / "made" / "here"):
+        Ledger.open(f"sqlite:///{folder}/ledger.db").close()
+
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert [path.stat().st_mode & 0o777 for path in (folder.parent, folder)] == [0o700, 0o700]
 
 
 def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vertexq.addresses import make_private
 from vertexq.embedded.process import Child, Command, await_ready, free_port
 from vertexq.errors import Unreachable
 
@@ -65,8 +66,7 @@ class Valkey:
 
     def start(self) -> Valkey:
         """Start the server and wait until it has read its files; raise ``Unreachable`` with its log."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        (self.home / "data").mkdir(mode=0o700, exist_ok=True)
+        make_private(self.home / "data")
         _own_directory(socket_path(self.home).parent, made_here=self.home)
         with _locked(self.home) as lock:
             self._child = Child(self._command(lock))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
+from vertexq.addresses import LOOSE, is_loose, make_private
 from vertexq.errors import BadSettings, Unreachable
 from vertexq.ledger.translation import translated, without_password
 
@@ -27,6 +28,10 @@ SCHEMES = {
     "sqlite": ("sqlite", "sqlite+pysqlite"),
     "postgresql": ("postgresql", "postgres", "postgresql+psycopg"),
 }
+
+SQLITE_OPTIONS = frozenset(  # of sqlite3.connect (Python 3.11), and SQLAlchemy's own "uri"
+    ("cached_statements", "check_same_thread", "detect_types", "isolation_level", "timeout", "uri")
+)
 
 _POSTGRES = {
     "application_name": "vertexq",
@@ -44,8 +49,10 @@ _open: WeakSet[Engine] = WeakSet()
 def open_engine(text: str) -> Engine:
     """Return an engine for ``sqlite:///file.db`` or ``postgresql://user@host/db``; nothing is connected yet.
 
-    Raise ``BadSettings`` for a URL that is neither.
+    Raise ``BadSettings`` for a URL that is neither, or has options that its database does not know.
     """
+    if is_loose(text):
+        raise BadSettings(f"the ledger's URL {LOOSE}")
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
@@ -72,6 +79,7 @@ def _sqlite(url: URL) -> Engine:
             "a ledger in memory would forget what was paid for; name a file: sqlite:///ledger.db"
         )
     if not url.database.startswith("file:"):  # such a URI names a file in SQLite's own way
+        _check_options(url, set(url.query) - SQLITE_OPTIONS)
         _make_parent(Path(url.database))
     defaults = {} if "timeout" in url.query else {"timeout": BUSY_S}
     engine = create_engine(url, connect_args=defaults, hide_parameters=True)
@@ -80,9 +88,17 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
+def _check_options(url: URL, unknown: set[str]) -> None:
+    if unknown:
+        raise BadSettings(
+            f"the ledger's URL has options that {url.get_backend_name()} does not know: "
+            f"{', '.join(sorted(name[:40] for name in unknown))}; remove them, or mend their names"
+        )
+
+
 def _make_parent(file: Path) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private(file.parent)
     except OSError as error:
         raise Unreachable(
             f"the folder {file.parent} of the ledger cannot be made ({error.strerror}); "
@@ -128,6 +144,7 @@ def _postgres(url: URL) -> Engine:
     options = " ".join((_POSTGRES_OPTIONS, *((given,) if isinstance(given, str) else given))).strip()
     defaults = {name: value for name, value in _POSTGRES.items() if name not in url.query}
     try:
+        _check_options(url, _unknown_to_libpq(url))
         return create_engine(
             url.set(drivername="postgresql+psycopg"),
             isolation_level="READ COMMITTED",  # whatever the server's default: counts need fresh snapshots
@@ -139,6 +156,13 @@ def _postgres(url: URL) -> Engine:
         raise BadSettings(
             "the ledger's URL names PostgreSQL and psycopg is not installed; pip install 'vertexq[postgres]'"
         ) from error
+
+
+def _unknown_to_libpq(url: URL) -> set[str]:
+    import psycopg  # noqa: PLC0415  (an extra: only those whose ledger is a PostgreSQL need it)
+
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    return set(url.query) - known
 
 
 def _close_idle() -> None:

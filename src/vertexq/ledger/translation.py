@@ -53,10 +53,21 @@ def _of_driver(where: str, error: DBAPIError) -> VertexqError:
             f"the ledger at {where} is busy ({said}): another process has been writing for too long; "
             "find it, or move the ledger to PostgreSQL"
         )
-    return Unreachable(
-        f"the ledger at {where} cannot be used ({said}); check the ledger's URL, that its database is "
-        "running, and that this user may write to it"
-    )
+    return Unreachable(f"the ledger at {where} cannot be used ({said}); {_advice(error.orig)}")
+
+
+def _advice(error: object) -> str:
+    match getattr(error, "sqlite_errorcode", None):
+        case None:
+            return "check the ledger's URL, that its database is running, and that this user may write to it"
+        case sqlite3.SQLITE_NOTADB:
+            return "the file is no SQLite database: name another file in the ledger's URL, or move it away"
+        case sqlite3.SQLITE_CANTOPEN:
+            return (
+                "check that the ledger's URL names a file, not a folder, and that this user may write there"
+            )
+        case _:
+            return "check the file, that its disk has room, and that this user may write to it"
 
 
 def first_line(error: object) -> str:
