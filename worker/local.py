@@ -1,7 +1,8 @@
 """``python -m worker.local``: the demonstration, and the whole application on one machine.
 
 ``demo`` starts everything, runs ``examples/enqueue.py`` against it and stops everything; ``demo --keep``
-leaves it running; ``up`` runs it until Ctrl-C and keeps its data; ``down`` stops what was left running.
+leaves it running; ``up`` runs it until Ctrl-C and keeps its data; ``down`` stops what runs.
+Only one of them runs at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from vertexq.embedded.process import Watchdog, await_true
-from vertexq.errors import VertexqError
+from vertexq.errors import BadInput, VertexqError
 from worker.stack import (
     ROOT,
     Stack,
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
     demo_options.add_argument("--keep", action="store_true", help="leave everything running")
     demo_options.add_argument("--rows", type=int, default=2_000, help="how many prompts (2000)")
     commands.add_parser("up", help="run everything until Ctrl-C")
-    commands.add_parser("down", help="stop what was left running")
+    commands.add_parser("down", help="stop what runs below .vertexq: a kept demo, or up in another terminal")
     given = parser.parse_args(arguments)
     try:
         if given.command == "demo":
@@ -60,9 +61,9 @@ def main(arguments: list[str]) -> int:
 def demo(*, rows: int, keep: bool) -> int:
     """Enqueue ``rows`` prompts from application code and show what comes of them."""
     home = PLACE / "demo"
+    _refuse_beside(PLACE / "local", "make up runs; stop it (Ctrl-C there, or make down) before a demo")
     if len(recorded(home)) == PARTS:
-        say(f"Everything is running already below {home} (make down stops it); it gets this submission too.")
-        return subprocess.run(_example(rows), env=_saved_environment(), check=False).returncode  # noqa: S603
+        return _once_more(home, rows)
     stop_recorded(home)
     clean(home)
     with running(home, keep=keep, speed=DEMO_SPEED) as stack:
@@ -74,9 +75,27 @@ def demo(*, rows: int, keep: bool) -> int:
         return code
 
 
+def _once_more(home: Path, rows: int) -> int:
+    """Give the kept demo another submission."""
+    say(
+        f"A demo is running already below {home}; it gets this submission, and everything keeps running "
+        "afterwards (make down stops it).\n"
+    )
+    code = subprocess.run(_example(rows), env=_saved_environment(), check=False).returncode  # noqa: S603
+    say("\nEverything keeps running, as before; make down stops it.")
+    return code
+
+
+def _refuse_beside(other: Path, reason: str) -> None:
+    """Raise ``BadInput`` when the stack in ``other`` runs: both would write the same file of variables."""
+    if len(recorded(other)) == PARTS:
+        raise BadInput(f"below {other} {reason}")
+
+
 def up() -> int:
     """Run everything until Ctrl-C; data of an earlier run is still there."""
     home = PLACE / "local"
+    _refuse_beside(PLACE / "demo", "a demo runs; stop it (make down) before make up")
     stop_recorded(home)
     with running(home, keep=False) as stack:
         say(_tour())
@@ -88,10 +107,11 @@ def up() -> int:
 
 
 def down() -> int:
-    """Stop what an earlier command left running."""
+    """Stop what an earlier command left running, and what another terminal runs."""
     stopped = [
         name for home in sorted(PLACE.glob("*")) if record_file(home).exists() for name in stop_recorded(home)
     ]
+    ENVIRONMENT.unlink(missing_ok=True)
     say(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
     return 0
 
@@ -129,6 +149,7 @@ def _stop(stack: Stack) -> None:
     started_s = time.monotonic()
     try:
         stack.stop()
+        ENVIRONMENT.unlink(missing_ok=True)
     finally:
         signal.signal(signal.SIGINT, before)
     say(f"\nEverything was stopped in {time.monotonic() - started_s:.1f} s.")
@@ -185,7 +206,9 @@ Everything keeps running. To look around:
 
   source {ENVIRONMENT}                      the variables for the commands below
   .venv/bin/vertexq status                 what was enqueued
+  .venv/bin/vertexq watch ID               how far one of them is, until it ends
   .venv/bin/vertexq results ID             its results
+  .venv/bin/vertexq cancel ID              stop one of them
   .venv/bin/vertexq doctor                 is everything well?
   make flower                              tasks and workers in the browser
   make down                                stop everything

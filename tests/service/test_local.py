@@ -63,20 +63,28 @@ def said(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_kept_demo_serves_a_second_one_until_it_is_stopped(place: Place) -> None:
-    """--keep prints what to do next; a second demo uses what runs; down stops all of it."""
+    """--keep prints what to do next; a second demo uses what runs, up is refused, down stops all of it."""
     kept = place.local("demo", "--keep", "--rows", "20")
     first = said(kept)
     running = place.running("demo")
+    rights = [(place.path / ".vertexq" / name).stat().st_mode & 0o777 for name in ("", "demo", "demo/logs")]
     second = said(place.local("demo", "--rows", "10"))
+    beside = place.local("up")
+    refused = said(beside)
     down = said(place.local("down"))
 
     assert kept.returncode == 0, first
     assert [one["name"] for one in running] == ALL
-    assert "make flower" in first
+    assert all(command in first for command in ("make flower", "vertexq watch ID", "vertexq cancel ID"))
+    assert rights == [0o700] * 3
     assert "is running already" in second
     assert "is done" in second
+    assert second.endswith("Everything keeps running, as before; make down stops it.\n")
+    assert (beside.returncode, refused.count("\n")) == (2, 1)
+    assert "a demo runs; stop it (make down)" in refused
     assert "Stopped beat, worker, simulator, valkey" in down
     assert not any(still(one) for one in running)
+    assert not (place.path / ".vertexq" / "env").exists()
     assert said(place.local("down")) == "Nothing was running.\n"
 
 
@@ -103,10 +111,14 @@ def test_a_polite_end_stops_everything(place: Place) -> None:
     ended = place.local("up")
     assert await_true(lambda: len(place.running("local")) == len(ALL), timeout_s=60)
     running = place.running("local")
+    beside = place.local("demo", "--rows", "10")
+    refused = said(beside)
 
     ended.terminate()
     output = said(ended)
 
+    assert beside.returncode == 2
+    assert "make up runs; stop it" in refused
     assert ended.returncode == 130, output
     assert "Everything was stopped" in output
     assert not any(still(one) for one in running)
