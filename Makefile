@@ -26,7 +26,7 @@ demo: install  ## run everything on this machine, with a simulated Google (KEEP=
 up: install  ## run everything on this machine until Ctrl-C, and keep its data
 	@$(BIN)/python -m worker.local up
 
-down: install  ## stop what KEEP=1 left running
+down: install  ## stop what `make demo KEEP=1` or `make up` left running
 	@$(BIN)/python -m worker.local down
 
 flower: install  ## watch the kept demo's tasks and workers on http://127.0.0.1:5555
