@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from vertexq.drafts import Order, order_for_object, order_for_rows
 from vertexq.errors import BadInput, NotDone
@@ -84,7 +84,7 @@ class Client:
         if isinstance(source, str) and source.startswith("gs://"):
             return self._enqueue(order_for_object(order, source), (), connection)
         if isinstance(source, Mapping | bytes | None):
-            kind = type(source).__name__
+            kind = type(cast("object", source)).__name__
             raise BadInput(f"rows must come as an iterable of texts or mappings, not as one {kind}")
         with order_for_rows(order, source, line_limit_bytes=self._settings.line_limit_bytes) as draft:
             return self._enqueue(draft.submission, draft.chunks(), connection)

@@ -83,7 +83,7 @@ def test_another_key_is_a_fault(value: object) -> None:
         (None, "a row is a text or a mapping, this is NoneType"),
         ({}, 'one of "request"'),
         ({"request": {"contents": [{"parts": {1, 2}}]}}, "not JSON serializable"),
-        ({"request": {"contents": [{}], "x": 2**70}}, "exceeds 64-bit range"),
+        ({"request": {"contents": [{"role": "user"}], "x": 2**70}}, "exceeds 64-bit range"),
         ("half a pair \ud800", "surrogates"),
     ],
 )
