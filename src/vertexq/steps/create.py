@@ -101,6 +101,7 @@ async def _post(services: Services, batch: Batch, claim: Claim) -> None:
         output_prefix=batch.output_prefix,
     )
     deadline_s = services.options.request_deadline_s
+    services.ledger.renew(claim, lease_s=services.options.lease_s)  # a worker that was asleep must not pay
     try:
         job = await services.vertex.create(batch.project, batch.location, body, deadline_s=deadline_s)
     except (Refused, BadInput) as error:  # our own side refuses before anything is sent
