@@ -20,7 +20,12 @@ _PUSD_PER_TOKEN_AT_1_USD = 1_000_000  # one US dollar per million tokens, in pic
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Pico-dollars a token. Output includes thoughts."""
+    """Pico-dollars a token. A row costs prompt * input + (output + thoughts) * output - cached * rebate.
+
+    Prompt tokens include cached ones. With 150,000 and 1,250,000 pico-dollars 100 prompt and 10 output tokens
+    cost 100 * 150,000 + 10 * 1,250,000 = 27,500,000 pico-dollars, 0.0000275 US dollars. ``vertexq.rows`` adds
+    it up where every row passes.
+    """
 
     input_pusd: int
     output_pusd: int
@@ -30,20 +35,6 @@ class Price:
     def rebate_pusd(self) -> int:
         """Return how much less a token costs that was found in the cache."""
         return self.input_pusd - self.cached_pusd
-
-    def cost_pusd(
-        self, prompt_tokens: int, output_tokens: int, thoughts_tokens: int, cached_tokens: int
-    ) -> int:
-        """Return what one row costs; ``prompt_tokens`` includes ``cached_tokens``.
-
-        With 150,000 and 1,250,000 pico-dollars: 100 prompt and 10 output tokens cost
-        100 * 150,000 + 10 * 1,250,000 = 27,500,000 pico-dollars, 0.0000275 US dollars.
-        """
-        return (
-            (prompt_tokens - cached_tokens) * self.input_pusd
-            + cached_tokens * self.cached_pusd
-            + (output_tokens + thoughts_tokens) * self.output_pusd
-        )
 
 
 _PriceLine = TypedDict(

@@ -30,11 +30,6 @@ def unpack(packed: bytes, *, rows: int) -> bytearray:
     return bytearray(zlib.decompress(packed)) if packed else empty(rows)
 
 
-def merge(one: bytearray, other: bytearray) -> bytearray:
-    """Return the better of the two, row by row."""
-    return bytearray(map(max, one, other))
-
-
 def counts(ranks: bytearray | bytes) -> Counts:
     """Count rows by outcome; rows not found are not counted."""
     return Counts(**{outcome.value: ranks.count(RANK_BYTE[outcome]) for outcome in Outcome})

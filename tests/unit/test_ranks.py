@@ -58,14 +58,6 @@ def test_a_full_batch_packs_into_a_few_kilobytes() -> None:
     assert len(ranks.pack(found)) < 10_000
 
 
-def test_merging_takes_the_better_of_two_findings() -> None:
-    """Two ranges of one batch may both have seen a row."""
-    one = state(Outcome.FAILED, None, Outcome.SUCCEEDED)
-    other = state(Outcome.SUCCEEDED, Outcome.MISSING, None)
-
-    assert ranks.merge(one, other) == state(Outcome.SUCCEEDED, Outcome.MISSING, Outcome.SUCCEEDED)
-
-
 @pytest.mark.parametrize(("start", "index"), [(0, 1), (1, 1), (2, 3), (4, -1)])
 def test_the_next_row_that_was_not_found_is_found_from_any_start(start: int, index: int) -> None:
     """-1 means that there is none left."""

@@ -38,13 +38,6 @@ class DueWork(LedgerPart):
             found += _take_due(connection, Record.SUBMISSION, now, before, limit - len(found))
             return found
 
-    def hinted(self, record: Record, record_id: str) -> None:
-        """Note that a hint for a record was just sent, so that the sweeper does not send it as well."""
-        table = TABLE_OF[record]
-        with self._writing() as connection:
-            now = database_now(connection)
-            connection.execute(update(table).where(table.c.id == record_id).values(hint_sent_at=now))
-
     def hasten(self, record: Record, record_id: str) -> None:
         """Make a record due now."""
         table = TABLE_OF[record]

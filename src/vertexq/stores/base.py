@@ -9,7 +9,7 @@ proves itself with ``vertexq.testing.StoreContract``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import ClassVar, Self
@@ -157,7 +157,3 @@ def without_secrets(url: str) -> str:
     authority, slash, path = rest.partition("/")
     user, at, host = authority.rpartition("@")
     return f"{scheme}://{user.partition(':')[0]}{at}{host}{slash}{path}"
-
-
-StoreUrls = Mapping[str, str]
-"""Store names to URLs, as the worker's environment has them (``VERTEXQ_STORE_<NAME>``)."""
