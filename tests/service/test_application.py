@@ -11,9 +11,12 @@ import yaml
 
 from config import celeryconfig
 from vertexq.broker import producer_app
+from vertexq.model import GcsUri
 from vertexq.names import QUEUE_OF, QueueName, TaskName
 from vertexq.settings import STORE_PREFIX, VARIABLES, Settings
+from vertexq.steps.services import Options
 from worker.celery import make_app
+from worker.services import options
 from worker.stack import ROOT
 
 COMPOSE_ONLY = {
@@ -146,3 +149,10 @@ def test_beat_sends_one_tick_that_expires() -> None:
 def example_text() -> str:
     """Return config/example.env."""
     return Path(ROOT / "config" / "example.env").read_text()
+
+
+def test_steps_and_settings_have_the_same_defaults() -> None:
+    """What a step does when nobody says otherwise is what the settings document."""
+    built = options(Settings.from_env({"GOOGLE_CLOUD_PROJECT": "p", "VERTEXQ_STAGING": "gs://b/p"}))
+
+    assert built == Options(project="p", location="global", staging=GcsUri(bucket="b", name="p"))
