@@ -15,8 +15,9 @@ from vertexq.google.auth import default_tokens
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
-from vertexq.ledger import Ledger, NewBatch, Record
-from vertexq.model import GcsUri, NewSubmission, SourceKind
+from vertexq.ledger import Bounds, Ledger, NewBatch, Record
+from vertexq.limits.base import CallClass, Verdict
+from vertexq.model import Batch, GcsUri, NewSubmission, SourceKind
 from vertexq.names import TaskName
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.services import Options, Services
@@ -35,13 +36,24 @@ class NoHints:
         del task, args
 
 
-class NoLimit:
-    """Lets every create through; no create is made here."""
+class NoLimits:
+    """Lets every call through."""
 
-    def take(self, project: str, location: str) -> float:
+    async def take(self, project: str, location: str, call: CallClass) -> float:
         """Grant it."""
-        del project, location
+        del project, location, call
         return 0.0
+
+    async def tell(
+        self,
+        project: str,
+        location: str,
+        call: CallClass,
+        verdict: Verdict,
+        *,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """Listen to nobody."""
 
 
 def ingest(
@@ -82,7 +94,7 @@ async def services(home: Path, endpoint: str, store_url: str) -> AsyncGenerator[
             storage=Storage(transport, endpoint=endpoint),
             stores=stores,
             hints=NoHints(),
-            limit=NoLimit(),
+            limits=NoLimits(),
             options=Options(project="p", location="us-central1", staging=GcsUri(bucket="bench")),
             owner="benchmark",
             luck=lambda: 0.5,
@@ -111,8 +123,10 @@ def _enter_batch(ledger: Ledger, rows: int) -> None:
     ledger.release(claim)
     held = ledger.claim(Record.BATCH, BATCH, owner="benchmark", lease_s=60)
     assert held is not None
-    sending = ledger.start_sending(ledger.batch(BATCH), claim=held, output_prefix=str(OUTPUT), slots=1)
-    assert sending is not None
+    sending = ledger.start_sending(
+        ledger.batch(BATCH), claim=held, output_prefix=str(OUTPUT), bounds=Bounds(jobs=1)
+    )
+    assert isinstance(sending, Batch)
     bound = ledger.move_batch(sending, BatchState.BOUND, claim=held, job_name="projects/1/locations/l/jobs/1")
     ledger.move_batch(
         bound, BatchState.ENDED, claim=held, job_state="JOB_STATE_SUCCEEDED", output_directory=str(OUTPUT)

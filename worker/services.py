@@ -15,7 +15,7 @@ from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Ledger
 from vertexq.limits.rate import RedisCreateLimit
-from vertexq.model import GcsUri
+from vertexq.model import PUSD_PER_USD, GcsUri
 from vertexq.settings import Settings
 from vertexq.steps.services import Hints, Options, Services
 from vertexq.steps.storebook import StoreBook
@@ -34,15 +34,15 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
         transport = await stack.enter_async_context(Transport(tokens, deadline_s=settings.request_deadline_s))
         stores = StoreBook(settings.stores, storage_endpoint=settings.storage_endpoint)
         stack.push_async_callback(stores.close)
-        limit = RedisCreateLimit(settings.broker_url, per_minute=settings.creates_per_minute)
-        stack.callback(limit.close)
+        limits = RedisCreateLimit(settings.broker_url, per_minute=settings.creates_per_minute)
+        stack.callback(limits.close)
         yield Services(
             ledger=ledger,
             vertex=Vertex(transport, endpoint=settings.vertex_endpoint),
             storage=Storage(transport, endpoint=settings.storage_endpoint),
             stores=stores,
             hints=hints,
-            limit=limit,
+            limits=limits,
             options=options(settings),
             owner=owner(),
             luck=random.random,
@@ -71,6 +71,11 @@ def options(settings: Settings) -> Options:
         batch_rows=settings.batch_rows,
         batch_bytes=settings.batch_bytes,
         running_jobs=settings.running_jobs,
+        rows_in_flight=settings.rows_in_flight or None,
+        tokens_in_flight=settings.tokens_in_flight or None,
+        daily_cap_pusd=round(settings.daily_cap_usd * PUSD_PER_USD) or None,
+        assumed_output_tokens=settings.assumed_output_tokens,
+        tenant_shares=settings.tenant_shares,
     )
 
 

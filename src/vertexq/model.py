@@ -103,7 +103,54 @@ class SourceKind(StrEnum):
     """Where a submission's rows come from."""
 
     SPOOL = "spool"  # JSON lines kept compressed in the ledger until they are staged
-    GCS = "gcs"  # one object, read when it is staged
+    GCS = "gcs"  # objects in Cloud Storage, read when they are staged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the check may do about rows that Google's import would refuse; ``docs/checking.md``."""
+
+    split_conflicts: bool = False  # rows of different shapes go into batches of their own
+    repair: bool = False  # mend what can be mended without a change of meaning
+    set_aside: bool = False  # rows that cannot be sent end as failed, the rest runs
+    as_is: bool = False  # the gs:// objects are the input themselves; nothing is uploaded but manifests
+
+
+class OnDeadline(StrEnum):
+    """What becomes of rows without an answer when the deadline has passed."""
+
+    REPORT = "report"  # they end as missing
+    RERUN = "rerun"  # they go into a new batch, with a new deadline of the same length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """When and for how much a submission may run. They may be changed when it is enqueued again."""
+
+    priority: int = 0  # -9 to 9, higher goes first
+    budget_pusd: int | None = None
+    deadline_s: float | None = None  # counted from the moment of enqueueing
+    on_deadline: OnDeadline = OnDeadline.REPORT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What rows will take, reckoned from their requests before they are sent.
+
+    ``output_tokens`` is the most they may answer; for ``assumed_rows`` of them, which set no limit, it is an
+    assumption. ``cost_pusd`` is None when the model has no price.
+    """
+
+    rows: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    assumed_rows: int = 0
+    cost_pusd: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Return all tokens together."""
+        return self.input_tokens + self.output_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +162,17 @@ class NewSubmission:
     model: str
     store: str
     source_kind: SourceKind
-    source: str = ""  # the gs:// URI; empty for a spool
+    source: str = ""  # the gs:// URIs, one a line; empty for a spool
     rows: int | None = None  # None until counted
     key_field: str = "key"
     project: str = ""  # empty: the worker's
     location: str = ""  # empty: the worker's
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    tenant: str = ""  # whose share of the slots it takes
+    template: str = ""  # a request with {{field}}, as JSON, for objects that hold records
+    policy: Policy = field(default_factory=Policy)
+    terms: Terms = field(default_factory=Terms)
+    estimate: Estimate | None = None  # None until counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +238,13 @@ class Submission:
     project: str
     location: str
     labels: Mapping[str, str]
+    tenant: str
+    template: str
+    policy: Policy
+    terms: Terms
+    estimate: Estimate | None
+    deadline_at: datetime | None
+    rounds: int  # deadlines that have passed
     rows: int | None
     counts: Counts
     quarantined_lines: int
@@ -199,6 +258,11 @@ class Submission:
     next_action_at: datetime | None
     attempts: int
     fence: int
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the gs:// URIs; object names hold no line ends (Cloud Storage's naming rules)."""
+        return tuple(self.source.split("\n")) if self.source else ()
 
     @property
     def cost_usd(self) -> float:
@@ -216,9 +280,13 @@ class Batch:
     state: BatchState
     version: int
     model: str
+    family: str  # the model family's name: jobs of one family share slots
+    tenant: str
+    priority: int
     project: str
     location: str
     rows: int
+    estimate: Estimate | None
     input_uri: str
     input_generation: int
     input_bytes: int
@@ -238,6 +306,7 @@ class Batch:
     usage: Usage
     cost_pusd: int
     found: bytes  # a bit a row: this row's answer is in the store
+    successor: str  # the batch that took over the rows without an answer; empty when none did
     reason: str
     labels: Mapping[str, str]
     created_at: datetime

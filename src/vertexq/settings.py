@@ -16,9 +16,11 @@ from vertexq.addresses import LOOSE, is_loose
 from vertexq.embedded.valkey import socket_url
 from vertexq.errors import BadSettings, UnknownStore
 from vertexq.model import GcsUri
+from vertexq.shares import parse_shares
 
 STORE_PREFIX = "VERTEXQ_STORE_"
 NO_LEDGER = "none"
+SHARES = "VERTEXQ_TENANT_SHARES"
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
 LEDGER_SCHEMES = ("sqlite", "postgresql", "postgres")
 LOOPBACK = frozenset({"", "localhost", "127.0.0.1", "::1"})
@@ -55,6 +57,15 @@ class Settings:
     batch_bytes: int = 1_000_000_000
     running_jobs: int = 8
     creates_per_minute: int = 60
+    reads_per_minute: int = 600
+    rows_in_flight: int = 0
+    tokens_in_flight: int = 0
+    daily_cap_usd: float = 0.0
+    assumed_output_tokens: int = 1_024
+    prices: str = ""
+    tenant_label: str = "tenant"
+    tenant_shares: Mapping[str, float] = field(default_factory=dict[str, float])
+    failpoint: str = ""
     log_level: str = "info"
     log_format: str = "json"
 
@@ -129,6 +140,10 @@ class Settings:
                     wrong.add(name)  # its default stands in for it, so that the others can be checked
                 else:
                     values[name] = value
+        try:
+            values["tenant_shares"] = parse_shares(given.get(SHARES, ""))
+        except ValueError as error:
+            faults.append(f"{SHARES} {error}")
         settings = cls(**values)
         faults.extend(_faults(settings, needed, wrong))
         if faults:
@@ -164,6 +179,9 @@ TEXTS: dict[str, str] = {
     "storage_endpoint": "STORAGE_EMULATOR_HOST",
     "project": "GOOGLE_CLOUD_PROJECT",
     "location": "GOOGLE_CLOUD_LOCATION",
+    "prices": "VERTEXQ_PRICES",
+    "tenant_label": "VERTEXQ_TENANT_LABEL",
+    "failpoint": "VERTEXQ_FAILPOINT",
     "log_level": "VERTEXQ_LOG_LEVEL",
     "log_format": "VERTEXQ_LOG_FORMAT",
 }
@@ -183,8 +201,15 @@ NUMBERS: dict[str, Number] = {
     "batch_bytes": Number("VERTEXQ_BATCH_BYTES", 1024, 1_000_000_000_000),
     "running_jobs": Number("VERTEXQ_RUNNING_JOBS", 1, 10_000),
     "creates_per_minute": Number("VERTEXQ_CREATES_PER_MINUTE", 1, 60_000),
+    "reads_per_minute": Number("VERTEXQ_READS_PER_MINUTE", 1, 600_000),
+    "rows_in_flight": Number("VERTEXQ_ROWS_IN_FLIGHT", 0, 10**15),
+    "tokens_in_flight": Number("VERTEXQ_TOKENS_IN_FLIGHT", 0, 10**18),
+    "daily_cap_usd": Number("VERTEXQ_DAILY_CAP_USD", 0.0, 10**6),
+    "assumed_output_tokens": Number("VERTEXQ_ASSUMED_OUTPUT_TOKENS", 1, 10**6),
 }
-VARIABLES: frozenset[str] = frozenset(TEXTS.values()) | {number.variable for number in NUMBERS.values()}
+VARIABLES: frozenset[str] = (
+    frozenset(TEXTS.values()) | {SHARES} | {number.variable for number in NUMBERS.values()}
+)
 """Every variable that is read here, besides ``VERTEXQ_STORE_<NAME>``."""
 
 _WHOLE = frozenset(one.name for one in fields(Settings) if one.type == "int")

@@ -35,6 +35,7 @@ class BatchState(StrEnum):
     REFUSED = "refused"  # Google refused the create; nothing runs
     LOST = "lost"  # the job vanished: a person must look
     WITHDRAWN = "withdrawn"  # never sent, because the submission was cancelled
+    ASIDE = "aside"  # rows that the check set aside: never sent, they end as failed with their reason
 
 
 class JobState(StrEnum):
@@ -58,7 +59,7 @@ _S, _B = SubmissionState, BatchState
 
 SUBMISSION_TERMINAL = frozenset({_S.DONE, _S.REJECTED, _S.CANCELLED, _S.FAILED})
 SUBMISSION_RESTING = SUBMISSION_TERMINAL | {_S.PARKED}  # nothing happens unless somebody acts
-BATCH_TERMINAL = frozenset({_B.INGESTED, _B.REFUSED, _B.LOST, _B.WITHDRAWN})
+BATCH_TERMINAL = frozenset({_B.INGESTED, _B.REFUSED, _B.LOST, _B.WITHDRAWN, _B.ASIDE})
 BATCH_ACTIVE = frozenset({_B.SENDING, _B.AMBIGUOUS, _B.BOUND})  # holds one of the slots for running jobs
 JOB_TERMINAL = frozenset(
     {
@@ -93,6 +94,7 @@ BATCH_MOVES: dict[BatchState, frozenset[BatchState]] = {
     _B.LOST: frozenset({_B.BOUND}),
     _B.INGESTED: frozenset(),
     _B.WITHDRAWN: frozenset(),
+    _B.ASIDE: frozenset(),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vertexq.ledger import Claim, Ledger, NewBatch, OutputRange, Record
+from vertexq.ledger import Bounds, Claim, Ledger, NewBatch, OutputRange, Record
 from vertexq.model import Batch, NewSubmission, SourceKind, Submission
 from vertexq.states import BatchState, SubmissionState
 
@@ -26,7 +26,14 @@ def new_submission(id: str = "s-1", *, fingerprint: str = "f" * 64) -> NewSubmis
     )
 
 
-def new_batch(ordinal: int = 0, *, of: str = "s-1", model: str = "gemini-2.5-flash") -> NewBatch:
+def new_batch(
+    ordinal: int = 0,
+    *,
+    of: str = "s-1",
+    model: str = "gemini-2.5-flash",
+    family: str = "gemini",
+    location: str = "europe-west4",
+) -> NewBatch:
     """Return a staged batch of two rows."""
     return NewBatch(
         id=f"b-{of}-{ordinal}",
@@ -37,8 +44,9 @@ def new_batch(ordinal: int = 0, *, of: str = "s-1", model: str = "gemini-2.5-fla
         input_bytes=5_000_000_000,
         manifest_uri=f"gs://bucket/{of}/{ordinal}/manifest.jsonl",
         project="p",
-        location="europe-west4",
+        location=location,
         model=model,
+        family=family,
         labels={"team": "search"},
     )
 
@@ -82,8 +90,10 @@ def running(ledger: Ledger, id: str = "s-1", *, batches: int = 1) -> list[Batch]
 def bound(ledger: Ledger, batch: Batch) -> Batch:
     """Take a ready batch to where its job is known."""
     claim = held(ledger, Record.BATCH, batch.id)
-    sent = ledger.start_sending(batch, claim=claim, output_prefix="gs://bucket/out/1", slots=100)
-    assert sent is not None
+    sent = ledger.start_sending(
+        batch, claim=claim, output_prefix="gs://bucket/out/1", bounds=Bounds(jobs=100)
+    )
+    assert isinstance(sent, Batch)
     done = ledger.move_batch(
         sent, B.BOUND, claim=claim, job_name="projects/1/locations/l/batchPredictionJobs/9"
     )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,14 +13,20 @@ import pytest
 
 from vertexq.embedded import Valkey
 from vertexq.errors import Unreachable
+from vertexq.limits.base import CallClass
 from vertexq.limits.rate import RedisCreateLimit
+
+
+def take(limit: RedisCreateLimit, project: str, location: str) -> float:
+    """Take one create."""
+    return asyncio.run(limit.take(project, location, CallClass.CREATE))
 
 
 def test_the_second_create_must_wait_for_its_turn(valkey_url: str) -> None:
     """At 60 a minute they are a second apart, so no minute ever sees more than 60."""
     limit = RedisCreateLimit(valkey_url, per_minute=60)
 
-    waits = [limit.take("p", "us-central1") for _ in range(3)]
+    waits = [take(limit, "p", "us-central1") for _ in range(3)]
     limit.close()
 
     assert waits[0] == 0.0
@@ -30,7 +37,7 @@ def test_places_do_not_wait_for_one_another(valkey_url: str) -> None:
     """Google's quota is per project and location, and so is the limit."""
     limit = RedisCreateLimit(valkey_url, per_minute=1)
 
-    granted = [limit.take(*place) for place in (("p", "us-central1"), ("p", "global"), ("q", "global"))]
+    granted = [take(limit, *place) for place in (("p", "us-central1"), ("p", "global"), ("q", "global"))]
     limit.close()
 
     assert granted == [0.0, 0.0, 0.0]
@@ -44,7 +51,7 @@ def test_all_workers_together_stay_below_the_limit(valkey_url: str) -> None:
     def ask(_: int) -> int:
         limit, granted = RedisCreateLimit(valkey_url, per_minute=per_minute), 0
         while time.monotonic() - began_s < for_s:
-            granted += limit.take("p", "us-central1") == 0.0
+            granted += take(limit, "p", "us-central1") == 0.0
         limit.close()
         return granted
 
@@ -58,7 +65,7 @@ def test_all_workers_together_stay_below_the_limit(valkey_url: str) -> None:
 def test_a_limit_that_is_not_used_is_forgotten(valkey: Valkey, valkey_url: str) -> None:
     """Every key has a time to live: nothing of ours stays in Redis for ever."""
     limit = RedisCreateLimit(valkey_url, per_minute=60)
-    limit.take("p", "us-central1")
+    take(limit, "p", "us-central1")
     limit.close()
 
     with valkey.connect() as client:
@@ -73,5 +80,5 @@ def test_without_redis_no_paid_call_is_made(tmp_path: Path, url: str) -> None:
     limit = RedisCreateLimit(url.format(home=tmp_path), per_minute=60)
 
     with pytest.raises(Unreachable, match="no paid call is made"):
-        limit.take("p", "us-central1")
+        take(limit, "p", "us-central1")
     limit.close()

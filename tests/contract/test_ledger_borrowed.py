@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from tests.contract.ledger_values import held, new_submission, running, staging
 from vertexq.errors import BadInput, IdConflict
-from vertexq.ledger import Ledger, Record
+from vertexq.ledger import Bounds, Ledger, Record
+from vertexq.model import Batch
 from vertexq.states import BatchState as B
 from vertexq.states import SubmissionState as S
 
@@ -76,8 +77,8 @@ def test_a_parked_submission_goes_on_when_the_caller_commits(lent: Lent, ledger:
     """Its refused batches are ready again in the same transaction, and only then."""
     (batch,) = running(ledger)
     claim = held(ledger, Record.BATCH, batch.id)
-    sent = ledger.start_sending(batch, claim=claim, output_prefix="gs://b/o", slots=1)
-    assert sent is not None
+    sent = ledger.start_sending(batch, claim=claim, output_prefix="gs://b/o", bounds=Bounds(jobs=1))
+    assert isinstance(sent, Batch)
     ledger.move_batch(sent, B.REFUSED, claim=claim, reason="no permission")
     ledger.move_submission(ledger.submission("s-1"), S.PARKED, reason="no permission")
 

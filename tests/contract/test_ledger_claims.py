@@ -21,7 +21,7 @@ from tests.contract.ledger_values import (
 )
 from tests.contract.racing import at_once
 from vertexq.errors import Conflict, LeaseLost
-from vertexq.ledger import Ledger, Record
+from vertexq.ledger import Bounds, Ledger, Record
 
 
 def test_a_held_record_cannot_be_claimed(ledger: Ledger) -> None:
@@ -128,7 +128,7 @@ def test_a_lost_lease_stops_every_write_to_a_batch(ledger: Ledger) -> None:
     assert old is not None
 
     with pytest.raises(LeaseLost):
-        ledger.start_sending(batch, claim=old, output_prefix="gs://b/o", slots=1)
+        ledger.start_sending(batch, claim=old, output_prefix="gs://b/o", bounds=Bounds(jobs=1))
     with pytest.raises(LeaseLost):
         ledger.pin_ranges(batch, [output_range(batch)], claim=old)
     with pytest.raises(LeaseLost):

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import overload
 
 from tests.contract.ledger_values import B, S, held, new_batch, new_submission, running, staging
-from vertexq.ledger import Claim, Ledger, NewBatch, Record
+from vertexq.ledger import Bounds, Claim, Ledger, NewBatch, Record
 from vertexq.model import Submission
 
 KEEPS_S = 30.0
@@ -110,5 +110,7 @@ def test_a_worker_killed_between_intent_and_answer_leaves_the_intent(ledger: Led
 def _send_and_stay(pipe: Connection, url: str, batch_id: str) -> None:
     ledger = Ledger.open(url)
     claim = held(ledger, Record.BATCH, batch_id)
-    ledger.start_sending(ledger.batch(batch_id), claim=claim, output_prefix="gs://bucket/out/1", slots=1)
+    ledger.start_sending(
+        ledger.batch(batch_id), claim=claim, output_prefix="gs://bucket/out/1", bounds=Bounds(jobs=1)
+    )
     _stay(pipe)

@@ -28,8 +28,8 @@ from tests.contract.ledger_values import (
 from tests.contract.racing import at_once
 from vertexq.errors import BadInput, Conflict, UnknownSubmission, Unreachable
 from vertexq.ids import batch_id, checked_submission_id
-from vertexq.ledger import Ledger, Record
-from vertexq.model import Counts, JobError, Usage
+from vertexq.ledger import Bounds, Ledger, Record
+from vertexq.model import Batch, Counts, JobError, Usage
 from vertexq.states import BatchState as B
 from vertexq.states import SubmissionState as S
 
@@ -247,8 +247,8 @@ def test_a_released_batch_can_be_bound_by_the_next_worker(ledger: Ledger) -> Non
     """A look for the job may be taken over by anybody once the first worker let go."""
     (batch,) = running(ledger)
     claim = held(ledger, Record.BATCH, batch.id)
-    sent = ledger.start_sending(batch, claim=claim, output_prefix="gs://b/o", slots=1)
-    assert sent is not None
+    sent = ledger.start_sending(batch, claim=claim, output_prefix="gs://b/o", bounds=Bounds(jobs=1))
+    assert isinstance(sent, Batch)
     ambiguous = ledger.move_batch(sent, B.AMBIGUOUS, claim=claim, next_action_at=ledger.now())
     ledger.release(claim)
     ledger.release(claim)

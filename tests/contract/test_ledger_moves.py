@@ -9,8 +9,8 @@ import pytest
 from tests.contract.ledger_values import B, S, bound, held, new_submission, running, staging
 from tests.contract.racing import at_once
 from vertexq.errors import Conflict
-from vertexq.ledger import Ledger, Record
-from vertexq.model import Counts, JobError, JobStats, Usage
+from vertexq.ledger import Bounds, Ledger, Record
+from vertexq.model import Batch, Counts, JobError, JobStats, Usage
 
 LATER = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -48,11 +48,11 @@ def test_a_batch_that_was_sent_cannot_be_sent_again(ledger: Ledger) -> None:
     """There is no way from sending back to sending but through a look for the job."""
     (batch,) = running(ledger)
     claim = held(ledger, Record.BATCH, batch.id)
-    sent = ledger.start_sending(batch, claim=claim, output_prefix="gs://b/1", slots=9)
-    assert sent is not None
+    sent = ledger.start_sending(batch, claim=claim, output_prefix="gs://b/1", bounds=Bounds(jobs=9))
+    assert isinstance(sent, Batch)
 
     with pytest.raises(ValueError, match="sending"):
-        ledger.start_sending(sent, claim=claim, output_prefix="gs://b/2", slots=9)
+        ledger.start_sending(sent, claim=claim, output_prefix="gs://b/2", bounds=Bounds(jobs=9))
 
 
 def test_an_older_version_loses(ledger: Ledger) -> None:

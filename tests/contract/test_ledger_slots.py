@@ -6,7 +6,7 @@ from multiprocessing.pool import Pool
 
 from tests.contract.ledger_values import LONG_S, held, new_batch, running, staging
 from tests.contract.racing import at_once
-from vertexq.ledger import Ledger, Record
+from vertexq.ledger import Bounds, Ledger, Record
 from vertexq.model import Batch
 from vertexq.states import BATCH_ACTIVE
 from vertexq.states import BatchState as B
@@ -17,7 +17,8 @@ SLOTS = 3
 def _send(ledger: Ledger, batch: Batch, *, slots: int = SLOTS) -> Batch | None:
     claim = ledger.claim(Record.BATCH, batch.id, owner="worker", lease_s=LONG_S)
     assert claim is not None
-    return ledger.start_sending(batch, claim=claim, output_prefix="gs://b/out", slots=slots)
+    sent = ledger.start_sending(batch, claim=claim, output_prefix="gs://b/out", bounds=Bounds(jobs=slots))
+    return sent if isinstance(sent, Batch) else None
 
 
 def _active(ledger: Ledger) -> int:
@@ -61,7 +62,7 @@ def test_what_is_sent_says_so_before_the_call(ledger: Ledger) -> None:
 
     sent = _send(ledger, batch)
 
-    assert sent is not None
+    assert isinstance(sent, Batch)
     assert (sent.state, sent.attempt, sent.output_prefix, sent.looks) == (B.SENDING, 1, "gs://b/out", 0)
     assert sent.sent_at is not None
     assert ledger.batch(batch.id) == sent
@@ -81,11 +82,12 @@ def test_a_slot_is_free_again_when_the_job_has_ended(ledger: Ledger) -> None:
     """Ambiguous and bound batches hold their slot; an ended one does not."""
     first, second = running(ledger, batches=2)
     sent = _send(ledger, first, slots=1)
-    assert sent is not None
+    assert isinstance(sent, Batch)
     claim = held(ledger, Record.BATCH, second.id)
 
     def may_send() -> bool:
-        return ledger.start_sending(second, claim=claim, output_prefix="gs://b/2", slots=1) is not None
+        sent = ledger.start_sending(second, claim=claim, output_prefix="gs://b/2", bounds=Bounds(jobs=1))
+        return isinstance(sent, Batch)
 
     ambiguous = ledger.move_batch(sent, B.AMBIGUOUS)
     assert not may_send()
@@ -95,9 +97,10 @@ def test_a_slot_is_free_again_when_the_job_has_ended(ledger: Ledger) -> None:
     assert may_send()
 
 
-def test_models_and_places_have_slots_of_their_own(ledger: Ledger) -> None:
-    """A limit counts the jobs of one model in one project and location."""
+def test_families_and_places_have_slots_of_their_own(ledger: Ledger) -> None:
+    """A limit counts the jobs of one family in one project and location."""
     submission, claim = staging(ledger)
-    ledger.add_batches(submission, [new_batch(0), new_batch(1, model="gemini-2.5-pro")], claim=claim)
+    others = [new_batch(1, family="embedding"), new_batch(2, location="us-central1")]
+    ledger.add_batches(submission, [new_batch(0), *others], claim=claim)
 
     assert all(_send(ledger, batch, slots=1) for batch in ledger.batches("s-1"))

@@ -10,8 +10,8 @@ import pytest
 
 from tests.contract.ledger_values import B, S, bound, held, new_submission, running, staging
 from vertexq.errors import IdConflict, UnknownSubmission
-from vertexq.ledger import Ledger, Record
-from vertexq.model import NewSubmission, Submission
+from vertexq.ledger import Bounds, Ledger, Record
+from vertexq.model import Batch, NewSubmission, Submission
 from vertexq.states import SubmissionState
 
 
@@ -181,8 +181,8 @@ def test_taking_up_a_parked_submission_sends_refused_batches_again(ledger: Ledge
     refused, working = running(ledger, batches=2)
     bound(ledger, working)
     claim = held(ledger, Record.BATCH, refused.id)
-    sent = ledger.start_sending(refused, claim=claim, output_prefix="gs://b/o", slots=9)
-    assert sent is not None
+    sent = ledger.start_sending(refused, claim=claim, output_prefix="gs://b/o", bounds=Bounds(jobs=9))
+    assert isinstance(sent, Batch)
     ledger.move_batch(sent, B.REFUSED, claim=claim, reason="403")
     ledger.release(claim)
     _parked(ledger)

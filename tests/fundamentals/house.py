@@ -15,6 +15,7 @@ from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Ledger
+from vertexq.limits.base import CallClass, Verdict
 from vertexq.model import GcsUri
 from vertexq.names import TaskName
 from vertexq.simulator.server import Simulator
@@ -67,13 +68,24 @@ class MuddledLetterbox(Letterbox):
             self.waiting.insert(self.rng.randrange(len(self.waiting) + 1), (task, args))
 
 
-class NoLimit:
-    """Lets every create through."""
+class NoLimits:
+    """Lets every call through."""
 
-    def take(self, project: str, location: str) -> float:
+    async def take(self, project: str, location: str, call: CallClass) -> float:
         """Grant it."""
-        del project, location
+        del project, location, call
         return 0.0
+
+    async def tell(
+        self,
+        project: str,
+        location: str,
+        call: CallClass,
+        verdict: Verdict,
+        *,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """Listen to nobody."""
 
 
 @dataclass
@@ -155,7 +167,7 @@ async def built(home: Path, timing: Timing) -> AsyncGenerator[House]:
             storage=Storage(transport, endpoint=simulator.url),
             stores=stores,
             hints=letters,
-            limit=NoLimit(),
+            limits=NoLimits(),
             options=OPTIONS,
             owner="test",
             luck=Random(1).random,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from vertexq.model import Batch, Counts, JobStats, SourceKind, Submission, Usage
+from vertexq.model import Batch, Counts, JobStats, Policy, SourceKind, Submission, Terms, Usage
 from vertexq.states import BatchState, JobState, SubmissionState
 from vertexq.status import Pace, status_of
 
@@ -25,6 +25,13 @@ SUBMISSION = Submission(
     project="p",
     location="l",
     labels={},
+    tenant="",
+    template="",
+    policy=Policy(),
+    terms=Terms(),
+    estimate=None,
+    deadline_at=None,
+    rounds=0,
     rows=300,
     counts=Counts(),
     quarantined_lines=0,
@@ -46,9 +53,13 @@ BATCH = Batch(
     state=BatchState.BOUND,
     version=1,
     model="gemini-2.5-flash",
+    family="gemini",
+    tenant="",
+    priority=0,
     project="p",
     location="l",
     rows=100,
+    estimate=None,
     input_uri="gs://b/in",
     input_generation=1,
     input_bytes=1,
@@ -68,6 +79,7 @@ BATCH = Batch(
     usage=Usage(),
     cost_pusd=0,
     found=b"",
+    successor="",
     reason="",
     labels={},
     created_at=NOW,

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any, Unpack
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.ledger.base import LedgerPart, change, check_claim, check_move, fetch, first_audit, write_audit
@@ -16,7 +16,7 @@ from vertexq.ledger.schema import audit, batches, ranges, spool
 from vertexq.ledger.times import database_now
 from vertexq.ledger.values import BatchFields, Claim, NewBatch, OutputRange, Record
 from vertexq.model import Batch, Counts, JobStats, Submission, Usage
-from vertexq.states import BATCH_ACTIVE, BATCH_TERMINAL, BatchState, SubmissionState
+from vertexq.states import BATCH_TERMINAL, BatchState, SubmissionState
 
 _LISTED = [column for column in batches.c if column.name != "found"]
 _SETTLE_LOOK_S = 60.0
@@ -74,7 +74,7 @@ class Batches(LedgerPart):
         """
         check_move(batch.state, to)
         with self._writing() as connection:
-            return _move(connection, batch, to, claim, values, database_now(connection))
+            return move_in(connection, batch, to, claim, values, database_now(connection))
 
     def update_batch(
         self, batch: Batch, *, claim: Claim | None = None, **values: Unpack[BatchFields]
@@ -86,27 +86,6 @@ class Batches(LedgerPart):
                 values={**values, "hint_sent_at": None}, claim=claim,
             )  # fmt: skip
             return to_batch(row)
-
-    def start_sending(self, batch: Batch, *, claim: Claim, output_prefix: str, slots: int) -> Batch | None:
-        """Commit the intent to make the paid call; None when ``slots`` jobs of this model run already.
-
-        Counting and moving are one transaction under a lock on the slots, so that racing workers never
-        exceed them.
-        """
-        check_move(batch.state, BatchState.SENDING)
-        with self._writing() as connection:
-            _lock_slots(connection, batch)
-            if _slots_taken(connection, batch) >= slots:
-                return None
-            now = database_now(connection)
-            values = BatchFields(
-                attempt=batch.attempt + 1,
-                output_prefix=output_prefix,
-                sent_at=now,
-                looks=0,
-                next_action_at=now,
-            )
-            return _move(connection, batch, BatchState.SENDING, claim, values, now)
 
     def settle_ready(self, submission_id: str) -> bool:
         """Tell whether every batch of a submission has come to its end."""
@@ -146,6 +125,30 @@ class Batches(LedgerPart):
             return to_batch(row)
 
 
+def move_in(
+    connection: Connection,
+    batch: Batch,
+    to: BatchState,
+    claim: Claim | None,
+    values: BatchFields,
+    now: datetime,
+) -> Batch:
+    """Move a batch within a transaction; without ``next_action_at`` nothing is due for it."""
+    changed: dict[str, Any] = {
+        "reason": "",
+        "next_action_at": None,
+        **values,
+        "state": to,
+        "hint_sent_at": None,
+    }
+    row = change(
+        connection, Record.BATCH, batch.id, version=batch.version, now=now, values=changed, claim=claim
+    )
+    actor = claim.owner if claim else "poll"
+    write_audit(connection, Record.BATCH, row, came_from=batch.state, now=now, actor=actor)
+    return to_batch(row)
+
+
 def _enter(
     connection: Connection, submission_id: str, new: Sequence[NewBatch], now: datetime, actor: str
 ) -> None:
@@ -173,48 +176,6 @@ def _mark_done(connection: Connection, done: OutputRange) -> None:
         )
 
 
-def _move(
-    connection: Connection,
-    batch: Batch,
-    to: BatchState,
-    claim: Claim | None,
-    values: BatchFields,
-    now: datetime,
-) -> Batch:
-    changed: dict[str, Any] = {
-        "reason": "",
-        "next_action_at": None,
-        **values,
-        "state": to,
-        "hint_sent_at": None,
-    }
-    row = change(
-        connection, Record.BATCH, batch.id, version=batch.version, now=now, values=changed, claim=claim
-    )
-    actor = claim.owner if claim else "poll"
-    write_audit(connection, Record.BATCH, row, came_from=batch.state, now=now, actor=actor)
-    return to_batch(row)
-
-
-def _lock_slots(connection: Connection, batch: Batch) -> None:
-    """Let one worker at a time count; SQLite has one writer anyway."""
-    if connection.dialect.name != "sqlite":
-        group = f"{batch.project}/{batch.location}/{batch.model}"
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:group, 0))"), {"group": group}
-        )
-
-
-def _slots_taken(connection: Connection, batch: Batch) -> int:
-    query = select(func.count()).where(
-        batches.c.project == batch.project,
-        batches.c.location == batch.location,
-        batches.c.state.in_(sorted(BATCH_ACTIVE)),
-        batches.c.model == batch.model,
-    )
-    return connection.execute(query).scalar_one()
-
-
 def _to_range(row: RowMapping) -> OutputRange:
     return OutputRange(**{field.name: row[field.name] for field in fields(OutputRange)})
 
@@ -224,12 +185,14 @@ def _new_row(submission_id: str, new: NewBatch, now: datetime) -> dict[str, Any]
     return given | {
         "submission_id": submission_id,
         "labels": dict(new.labels),
-        "state": BatchState.READY,
+        "estimate": asdict(new.estimate) if new.estimate else None,
+        "estimate_pusd": new.estimate.cost_pusd if new.estimate else None,
+        "estimate_tokens": new.estimate.tokens if new.estimate else 0,
         "version": 1,
         "stats": asdict(JobStats()),
         "counts": asdict(Counts()),
         "usage": asdict(Usage()),
         "created_at": now,
         "updated_at": now,
-        "next_action_at": now,
+        "next_action_at": now if new.state is BatchState.READY else None,
     }

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping
 
-from vertexq.model import Batch, Counts, JobError, JobStats, NewSubmission, SourceKind, Submission, Usage
+from vertexq.model import (
+    Batch,
+    Counts,
+    Estimate,
+    JobError,
+    JobStats,
+    NewSubmission,
+    OnDeadline,
+    Policy,
+    SourceKind,
+    Submission,
+    Terms,
+    Usage,
+)
 from vertexq.states import BatchState, SubmissionState
 
 _SUBMISSION = [field.name for field in fields(Submission)]
@@ -25,6 +38,9 @@ def to_submission(row: RowMapping) -> Submission:
         "counts": Counts(**row["counts"]),
         "usage": Usage(**row["usage"]),
         "cancel_requested": bool(row["cancel_requested"]),
+        "policy": Policy(**row["policy"]),
+        "terms": to_terms(row["terms"]),
+        "estimate": to_estimate(row["estimate"]),
     }
     return Submission(**values)
 
@@ -37,10 +53,23 @@ def to_batch(row: RowMapping) -> Batch:
         "counts": Counts(**row["counts"]),
         "usage": Usage(**row["usage"]),
         "stats": JobStats(**row["stats"]),
+        "estimate": to_estimate(row["estimate"]),
         "job_error": JobError(**row["job_error"]) if row["job_error"] else None,
         "found": bytes(row["found"]) if "found" in row else b"",
     }
     return Batch(**values)
+
+
+def to_terms(said: Mapping[str, Any]) -> Terms:
+    """Read terms; a submission from before there were any has the usual ones."""
+    on_deadline = OnDeadline(said.get("on_deadline", OnDeadline.REPORT))
+    values: dict[str, Any] = {**said, "on_deadline": on_deadline}
+    return Terms(**values)
+
+
+def to_estimate(said: Mapping[str, Any] | None) -> Estimate | None:
+    """Read an estimate; None when nothing was counted yet."""
+    return Estimate(**said) if said else None
 
 
 def columns(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,6 +85,11 @@ def new_submission_row(new: NewSubmission, now: datetime) -> dict[str, Any]:
     given = {field.name: getattr(new, field.name) for field in fields(NewSubmission)}
     return given | {
         "labels": dict(new.labels),
+        "policy": asdict(new.policy),
+        "terms": asdict(new.terms),
+        "estimate": asdict(new.estimate) if new.estimate else None,
+        "deadline_at": deadline_at(new.terms, now),
+        "rounds": 0,
         "source_kind": new.source_kind.value,
         "state": SubmissionState.QUEUED.value,
         "version": 1,
@@ -71,3 +105,8 @@ def new_submission_row(new: NewSubmission, now: datetime) -> dict[str, Any]:
         "fence": 0,
         "attempts": 0,
     }
+
+
+def deadline_at(terms: Terms, now: datetime) -> datetime | None:
+    """Return when a submission that is enqueued now must have ended; None without a deadline."""
+    return None if terms.deadline_s is None else now + timedelta(seconds=terms.deadline_s)

@@ -9,11 +9,12 @@ from vertexq.ledger.claims import Claims
 from vertexq.ledger.due import DueWork
 from vertexq.ledger.engine import open_engine
 from vertexq.ledger.migrate import check, upgrade
+from vertexq.ledger.slots import Slots
 from vertexq.ledger.submissions import Submissions
 from vertexq.ledger.translation import translated
 
 
-class Ledger(Submissions, Batches, Claims, DueWork):
+class Ledger(Submissions, Batches, Slots, Claims, DueWork):
     """The SQL record of submissions and batches. Synchronous; safe in several threads, and across a fork."""
 
     @classmethod

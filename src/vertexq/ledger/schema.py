@@ -67,6 +67,13 @@ submissions = Table(
     Column("project", Text, nullable=False),
     Column("location", Text, nullable=False),
     Column("labels", JSON, nullable=False),
+    Column("tenant", Text, nullable=False, server_default=""),
+    Column("template", Text, nullable=False, server_default=""),
+    Column("policy", JSON, nullable=False, server_default="{}"),
+    Column("terms", JSON, nullable=False, server_default="{}"),
+    Column("estimate", JSON(none_as_null=True)),
+    Column("deadline_at", UtcDateTime),
+    Column("rounds", Integer, nullable=False, server_default="0"),
     Column("rows", _BIG),
     *_count_columns(),
     Column("reason", Prose, nullable=False, default=""),
@@ -76,6 +83,7 @@ submissions = Table(
     Column("finished_at", UtcDateTime),
     *_lease_columns(),
     _due_index("vertexq_submissions_due"),
+    Index("vertexq_submissions_deadline", "deadline_at"),
     Index("vertexq_submissions_created", "created_at"),
 )
 
@@ -88,9 +96,15 @@ batches = Table(
     Column("state", Text, nullable=False),
     Column("version", _BIG, nullable=False),
     Column("model", Text, nullable=False),
+    Column("family", Text, nullable=False, server_default="gemini"),
+    Column("tenant", Text, nullable=False, server_default=""),
+    Column("priority", Integer, nullable=False, server_default="0"),
     Column("project", Text, nullable=False),
     Column("location", Text, nullable=False),
     Column("rows", _BIG, nullable=False),
+    Column("estimate", JSON(none_as_null=True)),
+    Column("estimate_pusd", _BIG),
+    Column("estimate_tokens", _BIG, nullable=False, server_default="0"),
     Column("input_uri", Text, nullable=False),
     Column("input_generation", _BIG, nullable=False),
     Column("input_bytes", _BIG, nullable=False),
@@ -108,6 +122,7 @@ batches = Table(
     Column("stats", JSON, nullable=False),
     *_count_columns(),
     Column("found", LargeBinary, nullable=False, default=b""),
+    Column("successor", Text, nullable=False, server_default=""),
     Column("reason", Prose, nullable=False, default=""),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
@@ -128,6 +143,17 @@ ranges = Table(
     Column("size_bytes", _BIG, nullable=False),
     Column("crc32c", Text, nullable=False),
     Column("done", Boolean, nullable=False, default=False),
+)
+
+strays = Table(
+    "vertexq_strays",
+    metadata,
+    Column("job_name", Text, primary_key=True),
+    Column("batch_id", Text, ForeignKey("vertexq_batches.id"), nullable=False),
+    Column("job_state", Text, nullable=False),
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("cancelled_at", UtcDateTime),
+    Index("vertexq_strays_batch", "batch_id"),
 )
 
 spool = Table(

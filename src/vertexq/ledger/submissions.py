@@ -12,12 +12,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from vertexq.errors import IdConflict
 from vertexq.ledger.base import LedgerPart, change, check_move, fetch, write_audit
 from vertexq.ledger.caller import borrowed
-from vertexq.ledger.convert import new_submission_row, to_submission
+from vertexq.ledger.convert import deadline_at, new_submission_row, to_submission
 from vertexq.ledger.schema import batches, spool, submissions
 from vertexq.ledger.times import database_now
 from vertexq.ledger.translation import translated
 from vertexq.ledger.values import Claim, Record, SubmissionFields
-from vertexq.model import NewSubmission, Submission
+from vertexq.model import NewSubmission, Submission, Terms
 from vertexq.states import BATCH_TERMINAL, SUBMISSION_TERMINAL, BatchState, SubmissionState
 
 PRODUCER = "producer"
@@ -145,7 +145,23 @@ def _again(connection: Connection, known: Submission, new: NewSubmission, now: d
             f"submission {known.id!r} exists since {known.created_at:%Y-%m-%d %H:%M:%S} UTC with other "
             "content (rows, model, store or options); use another id, or enqueue exactly what was enqueued"
         )
+    if known.terms != new.terms and known.state not in SUBMISSION_TERMINAL:
+        known = _with_terms(connection, known, new.terms, now)
     return _go_on(connection, known, now) if known.state is SubmissionState.PARKED else known
+
+
+def _with_terms(connection: Connection, known: Submission, terms: Terms, now: datetime) -> Submission:
+    """Let new terms hold from now on; a new deadline is counted from now."""
+    values: dict[str, Any] = {"terms": terms}
+    if terms.deadline_s != known.terms.deadline_s:
+        values["deadline_at"] = deadline_at(terms, now)
+    row = change(
+        connection, Record.SUBMISSION, known.id, version=known.version, now=now, values=values, claim=None
+    )
+    connection.execute(
+        update(batches).where(batches.c.submission_id == known.id).values(priority=terms.priority)
+    )
+    return to_submission(row)
 
 
 def _go_on(connection: Connection, known: Submission, now: datetime) -> Submission:

@@ -8,7 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypedDict
 
-from vertexq.model import Counts, JobError, JobStats, Usage
+from vertexq.model import Counts, Estimate, JobError, JobStats, Terms, Usage
+from vertexq.states import BatchState
 
 
 class Record(StrEnum):
@@ -42,7 +43,47 @@ class NewBatch:
     project: str
     location: str
     model: str
+    family: str = "gemini"
+    tenant: str = ""
+    priority: int = 0
+    estimate: Estimate | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    state: BatchState = BatchState.READY  # or ASIDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What must hold when a job is sent; None is no bound. Money is in pico-dollars.
+
+    Jobs, rows and tokens count what is in flight in one project, location and family. A batch larger than
+    the bound on rows or tokens is sent when nothing else is in flight.
+    """
+
+    jobs: int
+    rows: int | None = None
+    tokens: int | None = None
+    daily_pusd: int | None = None  # of the project, since midnight UTC
+    budget_pusd: int | None = None  # of the submission
+
+
+class HeldBy(StrEnum):
+    """Which bound keeps a batch from being sent."""
+
+    JOBS = "jobs"
+    ROWS = "rows"
+    TOKENS = "tokens"
+    DAILY_CAP = "daily cap"
+    BUDGET = "budget"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Why a batch cannot be sent now: so much is taken, this batch wants so much, so much is the bound."""
+
+    by: HeldBy
+    taken: int
+    wanted: int
+    bound: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +131,10 @@ class SubmissionFields(TypedDict, total=False):
     quarantined_lines: int
     usage: Usage
     cost_pusd: int
+    estimate: Estimate | None
+    terms: Terms
+    deadline_at: datetime | None
+    rounds: int
     reason: str
     attempts: int
     next_action_at: datetime | None
@@ -113,6 +158,7 @@ class BatchFields(TypedDict, total=False):
     usage: Usage
     cost_pusd: int
     found: bytes
+    successor: str
     reason: str
     attempts: int
     next_action_at: datetime | None

@@ -9,6 +9,7 @@ from importlib.resources import files
 import redis
 
 from vertexq.errors import Unreachable
+from vertexq.limits.base import CallClass, Verdict
 
 _CONNECT_S, _ANSWER_S = 5.0, 5.0
 
@@ -27,9 +28,9 @@ class RedisCreateLimit:
         self._interval_us = round(60_000_000 / per_minute)
         self._prefix = prefix
 
-    def take(self, project: str, location: str) -> float:
-        """Take one create; return 0.0, or the seconds to wait when none is left."""
-        key = f"{self._prefix}limit:create:{project}:{location}"
+    async def take(self, project: str, location: str, call: CallClass) -> float:
+        """Take one call; return 0.0, or the seconds to wait when none is left."""
+        key = f"{self._prefix}limit:{call}:{project}:{location}"
         try:
             allowed, wait_us = self._take(keys=[key], args=[self._interval_us, 1, 1])
         except redis.RedisError as error:
@@ -38,6 +39,17 @@ class RedisCreateLimit:
                 "Redis answers: check VERTEXQ_BROKER_URL"
             ) from error
         return 0.0 if allowed else max(int(wait_us) / 1e6, 0.001)
+
+    async def tell(
+        self,
+        project: str,
+        location: str,
+        call: CallClass,
+        verdict: Verdict,
+        *,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """Take note of nothing yet."""
 
     def close(self) -> None:
         """Close the connections."""

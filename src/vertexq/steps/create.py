@@ -19,7 +19,8 @@ from vertexq.errors import Ambiguous, BadInput, Refused, Unreachable
 from vertexq.google.messages import job_body
 from vertexq.google.vertex import NOT_SENT
 from vertexq.ids import attempt_tag
-from vertexq.ledger import Claim, Record
+from vertexq.ledger import Bounds, Claim, Held, Record
+from vertexq.limits.base import CallClass
 from vertexq.model import Batch, GcsUri, Job
 from vertexq.names import TaskName
 from vertexq.retry import spread
@@ -58,15 +59,23 @@ async def create(services: Services, batch_id: str) -> None:
 
 async def _send(services: Services, batch: Batch, claim: Claim) -> None:
     ledger, options = services.ledger, services.options
-    if ledger.submission(batch.submission_id).state is not SubmissionState.RUNNING:
+    submission = ledger.submission(batch.submission_id)
+    if submission.state is not SubmissionState.RUNNING:
         ledger.update_batch(batch, claim=claim, next_action_at=None)  # cancelled or parked meanwhile
         return
     if wait_s := await _turn_in_s(services, batch):
         _later(services, batch, claim, wait_s)
         return
     prefix = GcsUri.parse(batch.input_uri.rpartition("/")[0]).join(attempt_tag(batch.attempt + 1))
-    sending = ledger.start_sending(batch, claim=claim, output_prefix=str(prefix), slots=options.running_jobs)
-    if sending is None:
+    bounds = Bounds(
+        jobs=options.running_jobs,
+        rows=options.rows_in_flight,
+        tokens=options.tokens_in_flight,
+        daily_pusd=options.daily_cap_pusd,
+        budget_pusd=submission.terms.budget_pusd,
+    )
+    sending = ledger.start_sending(batch, claim=claim, output_prefix=str(prefix), bounds=bounds)
+    if isinstance(sending, Held):
         _later(services, batch, claim, SLOT_WAIT_S)
         return
     await _post(services, sending, claim)
@@ -81,7 +90,7 @@ async def _turn_in_s(services: Services, batch: Batch) -> float:
     wait_s = 0.0
     for _ in range(SHORT_WAITS):
         try:
-            wait_s = services.limit.take(batch.project, batch.location)
+            wait_s = await services.limits.take(batch.project, batch.location, CallClass.CREATE)
         except Unreachable as error:
             log.warning("limit_unreachable", batch=batch.id, reason=str(error))
             return SLOT_WAIT_S

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Ledger
-from vertexq.limits.base import CreateLimit
+from vertexq.limits.base import Limits
 from vertexq.model import GcsUri
 from vertexq.names import TaskName
 from vertexq.retry import Backoff
@@ -43,6 +43,11 @@ class Options:
     batch_rows: int = 200_000
     batch_bytes: int = 1_000_000_000
     running_jobs: int = 8
+    rows_in_flight: int | None = None
+    tokens_in_flight: int | None = None
+    daily_cap_pusd: int | None = None
+    assumed_output_tokens: int = 1_024
+    tenant_shares: Mapping[str, float] = field(default_factory=dict[str, float])  # 1.0 for all others
     slice_s: float = 120.0
     chunk_rows: int = 5_000
     chunk_bytes: int = 8 * 1024 * 1024
@@ -58,7 +63,7 @@ class Services:
     storage: Storage
     stores: StoreBook
     hints: Hints
-    limit: CreateLimit
+    limits: Limits
     options: Options
     owner: str
     luck: Callable[[], float]  # a random number in [0, 1), for jitter

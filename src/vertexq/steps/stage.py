@@ -143,6 +143,9 @@ async def _upload(services: Services, submission: Submission, part: Part, ordina
         project=submission.project or options.project,
         location=submission.location or options.location,
         model=submission.model,
+        family=family_of(submission.model).name,
+        tenant=submission.tenant,
+        priority=submission.terms.priority,
         labels=submission.labels,
     )
 
