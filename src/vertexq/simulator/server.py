@@ -20,9 +20,9 @@ from vertexq.simulator.behaviour import Behaviour, Behaviours
 from vertexq.simulator.creates import AcceptedCreate
 from vertexq.simulator.exchanges import Exchange
 from vertexq.simulator.faults import Faults
-from vertexq.simulator.storage import StorageSurface
+from vertexq.simulator.storage.surface import StorageSurface
 from vertexq.simulator.timing import Timing
-from vertexq.simulator.vertex import VertexSurface
+from vertexq.simulator.vertex.surface import VertexSurface
 
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024  # of bodies that are read whole; objects are streamed past it
 _SETTLE_S = 0.01  # in which asyncio does what it has put off: connections made, connections closed

@@ -12,7 +12,7 @@ from vertexq.errors import ApiError, Refused
 from vertexq.simulator._suffer import hang_up, hung_up, label_of, suffer
 from vertexq.simulator.exchanges import Exchange, Exchanges
 from vertexq.simulator.faults import Action, Fault, Faults
-from vertexq.simulator.vertex_replies import failure, refusal
+from vertexq.simulator.vertex.replies import failure, refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Call = Callable[[web.Request], Awaitable[web.Response]]

@@ -6,7 +6,7 @@ import random
 
 from vertexq.model import GcsUri
 from vertexq.simulator.behaviour import Behaviour
-from vertexq.simulator.vertex_buckets import BucketCalls, ObjectWriter
+from vertexq.simulator.vertex.buckets import BucketCalls, ObjectWriter
 
 _WINDOW_ROWS = 1_000  # lines change places within so many, which is what is held in memory
 

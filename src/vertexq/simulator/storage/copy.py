@@ -8,9 +8,9 @@ from typing import BinaryIO, cast
 
 from vertexq.errors import Refused
 from vertexq.simulator.objects import About, Json, StoredObject, about_from, check_name
-from vertexq.simulator.storage_conditions import Conditions, conditions_from, whole_number
-from vertexq.simulator.storage_objects import ObjectStore
-from vertexq.simulator.storage_staging import CHUNK_BYTES, Staged
+from vertexq.simulator.storage.conditions import Conditions, conditions_from, whole_number
+from vertexq.simulator.storage.objects import ObjectStore
+from vertexq.simulator.storage.staging import CHUNK_BYTES, Staged
 
 _MOST_SOURCES = 32  # https://docs.cloud.google.com/storage/docs/composite-objects (read 2026-11)
 

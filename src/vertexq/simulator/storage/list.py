@@ -12,8 +12,8 @@ from typing import cast
 
 from vertexq.errors import Refused
 from vertexq.simulator.objects import Json, StoredObject
-from vertexq.simulator.storage_conditions import whole_number
-from vertexq.simulator.storage_objects import ObjectStore
+from vertexq.simulator.storage.conditions import whole_number
+from vertexq.simulator.storage.objects import ObjectStore
 
 _PAGE_ENTRIES = 1000  # default and cap: https://docs.cloud.google.com/storage/docs/json_api/v1/objects/list
 _LAST = "\U0010ffff"  # sorts behind every name that shares what stands before it

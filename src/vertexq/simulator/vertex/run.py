@@ -16,9 +16,9 @@ from vertexq.simulator.behaviour import Behaviour, Behaviours
 from vertexq.simulator.importer import Importer
 from vertexq.simulator.jobs import SimulatedJob, Tally
 from vertexq.simulator.timing import Timing
-from vertexq.simulator.vertex_buckets import BucketCalls
-from vertexq.simulator.vertex_jobs import JobBook
-from vertexq.simulator.vertex_output import Output
+from vertexq.simulator.vertex.buckets import BucketCalls
+from vertexq.simulator.vertex.jobs import JobBook
+from vertexq.simulator.vertex.output import Output
 from vertexq.states import JobState
 
 _LOOK_S = 0.02  # how often a job that is stuck looks whether it still is

@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from vertexq.errors import NotFound, Refused
 from vertexq.simulator.objects import About, Bucket, StoredObject, check_name, micros
-from vertexq.simulator.storage_conditions import ANY, Conditions
-from vertexq.simulator.storage_index import Index
-from vertexq.simulator.storage_staging import Hashes, Staged
+from vertexq.simulator.storage.conditions import ANY, Conditions
+from vertexq.simulator.storage.index import Index
+from vertexq.simulator.storage.staging import Hashes, Staged
 
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 

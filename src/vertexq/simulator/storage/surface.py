@@ -14,14 +14,14 @@ from vertexq.errors import ApiError, Refused
 from vertexq.simulator._suffer import with_faults
 from vertexq.simulator.faults import Fault, Faults
 from vertexq.simulator.objects import StoredObject, about_from
-from vertexq.simulator.storage_answers import answer, failure, refusal
-from vertexq.simulator.storage_conditions import conditions_from, whole_number
-from vertexq.simulator.storage_copy import compose, rewrite, rewrite_answer
-from vertexq.simulator.storage_download import send
-from vertexq.simulator.storage_list import list_page, listing_from
-from vertexq.simulator.storage_objects import ObjectStore
-from vertexq.simulator.storage_resumable import Sessions
-from vertexq.simulator.storage_upload import media_upload, multipart_upload, read_resource
+from vertexq.simulator.storage.answers import answer, failure, refusal
+from vertexq.simulator.storage.conditions import conditions_from, whole_number
+from vertexq.simulator.storage.copy import compose, rewrite, rewrite_answer
+from vertexq.simulator.storage.download import send
+from vertexq.simulator.storage.list import list_page, listing_from
+from vertexq.simulator.storage.objects import ObjectStore
+from vertexq.simulator.storage.resumable import Sessions
+from vertexq.simulator.storage.upload import media_upload, multipart_upload, read_resource
 
 _Handler = Callable[[web.Request, Fault | None], Awaitable[web.StreamResponse]]
 _BUCKET = "/storage/v1/b/{bucket}"

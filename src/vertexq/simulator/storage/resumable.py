@@ -14,10 +14,10 @@ from aiohttp import web
 from vertexq.errors import ApiError, NotFound, Refused, Unavailable
 from vertexq.simulator.faults import Fault
 from vertexq.simulator.objects import About, StoredObject, about_from, check_name
-from vertexq.simulator.storage_conditions import Conditions, conditions_from, whole_number
-from vertexq.simulator.storage_objects import ObjectStore
-from vertexq.simulator.storage_staging import CHUNK_BYTES, Hashes, Staged
-from vertexq.simulator.storage_upload import body_chunks, expected_hashes, read_resource
+from vertexq.simulator.storage.conditions import Conditions, conditions_from, whole_number
+from vertexq.simulator.storage.objects import ObjectStore
+from vertexq.simulator.storage.staging import CHUNK_BYTES, Hashes, Staged
+from vertexq.simulator.storage.upload import body_chunks, expected_hashes, read_resource
 
 _FINISHED_KEPT = 1000
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")

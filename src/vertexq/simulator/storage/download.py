@@ -18,7 +18,7 @@ from vertexq.errors import Refused
 from vertexq.simulator._suffer import hang_up, pause
 from vertexq.simulator.faults import Action, Fault
 from vertexq.simulator.objects import StoredObject
-from vertexq.simulator.storage_staging import CHUNK_BYTES
+from vertexq.simulator.storage.staging import CHUNK_BYTES
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _GZIP = 31  # zlib's word for "expect a gzip header"

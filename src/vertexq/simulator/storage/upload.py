@@ -12,9 +12,9 @@ from aiohttp import BodyPartReader, MultipartReader, web
 from vertexq.errors import Refused, Unavailable
 from vertexq.simulator.faults import Action, Fault
 from vertexq.simulator.objects import Json, StoredObject, about_from, check_name
-from vertexq.simulator.storage_conditions import conditions_from
-from vertexq.simulator.storage_objects import ObjectStore
-from vertexq.simulator.storage_staging import CHUNK_BYTES, Hashes, hashes_from_header
+from vertexq.simulator.storage.conditions import conditions_from
+from vertexq.simulator.storage.objects import ObjectStore
+from vertexq.simulator.storage.staging import CHUNK_BYTES, Hashes, hashes_from_header
 
 
 async def media_upload(store: ObjectStore, request: web.Request, fault: Fault | None) -> StoredObject:

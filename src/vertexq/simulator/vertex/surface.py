@@ -26,14 +26,14 @@ from vertexq.simulator.fieldmask import masked
 from vertexq.simulator.filters import Facts, Predicate, job_filter
 from vertexq.simulator.jobs import SimulatedJob
 from vertexq.simulator.timing import Timing
-from vertexq.simulator.vertex_admin import vertex_admin_routes
-from vertexq.simulator.vertex_buckets import BucketCalls
-from vertexq.simulator.vertex_gate import CREATE, Call, Gate
-from vertexq.simulator.vertex_jobs import JobBook
-from vertexq.simulator.vertex_operations import Operations
-from vertexq.simulator.vertex_replies import answer, job_json, operation_json, page_size_from
-from vertexq.simulator.vertex_requests import invalid, job_from, output_prefix_of, project_number, uris_of
-from vertexq.simulator.vertex_run import Desk, Run
+from vertexq.simulator.vertex.admin import vertex_admin_routes
+from vertexq.simulator.vertex.buckets import BucketCalls
+from vertexq.simulator.vertex.gate import CREATE, Call, Gate
+from vertexq.simulator.vertex.jobs import JobBook
+from vertexq.simulator.vertex.operations import Operations
+from vertexq.simulator.vertex.replies import answer, job_json, operation_json, page_size_from
+from vertexq.simulator.vertex.requests import invalid, job_from, output_prefix_of, project_number, uris_of
+from vertexq.simulator.vertex.run import Desk, Run
 from vertexq.states import JobState
 
 _LOCATION = "/{version:v1|v1beta1}/projects/{project:[^/]+}/locations/{location:[^/]+}"

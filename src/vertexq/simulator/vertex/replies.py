@@ -13,8 +13,8 @@ from vertexq.errors import ApiError
 from vertexq.simulator._fields import partial
 from vertexq.simulator.faults import Fault
 from vertexq.simulator.jobs import SimulatedJob, Tally
-from vertexq.simulator.vertex_operations import Operation
-from vertexq.simulator.vertex_requests import invalid
+from vertexq.simulator.vertex.operations import Operation
+from vertexq.simulator.vertex.requests import invalid
 from vertexq.states import JobState
 
 Json = Mapping[str, object]

@@ -1,0 +1,1 @@
+"""The simulated Cloud Storage: the JSON API over objects in a directory."""

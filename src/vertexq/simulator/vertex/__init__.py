@@ -1,0 +1,1 @@
+"""The simulated Vertex AI: batch prediction jobs, models, operations."""
