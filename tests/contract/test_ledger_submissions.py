@@ -191,7 +191,10 @@ def test_taking_up_a_parked_submission_sends_refused_batches_again(ledger: Ledge
 
     assert again.state is S.RUNNING
     assert [batch.state for batch in ledger.batches("s-1")] == [B.READY, B.BOUND]
-    assert all(batch.next_action_at for batch in ledger.batches("s-1"))
+    assert [batch.next_action_at is None for batch in ledger.batches("s-1")] == [
+        True,
+        False,
+    ]  # one waits its turn
     assert [line.to_state for line in ledger.audit(Record.BATCH, refused.id)][-1] == B.READY
 
 

@@ -9,12 +9,13 @@ from vertexq.ledger.claims import Claims
 from vertexq.ledger.due import DueWork
 from vertexq.ledger.engine import open_engine
 from vertexq.ledger.migrate import check, upgrade
+from vertexq.ledger.queue import Queue
 from vertexq.ledger.slots import Slots
 from vertexq.ledger.submissions import Submissions
 from vertexq.ledger.translation import translated
 
 
-class Ledger(Submissions, Batches, Slots, Claims, DueWork):
+class Ledger(Submissions, Batches, Slots, Queue, Claims, DueWork):
     """The SQL record of submissions and batches. Synchronous; safe in several threads, and across a fork."""
 
     @classmethod

@@ -130,6 +130,13 @@ batches = Table(
     _due_index("vertexq_batches_due"),
     Index("vertexq_batches_submission", "submission_id", "ordinal", unique=True),
     Index("vertexq_batches_place", "project", "location", "state", "created_at"),
+    Index(
+        "vertexq_batches_ready",
+        *("project", "location", "family", "next_action_at", "tenant"),
+        sqlite_where=text("state = 'ready'"),
+        postgresql_where=text("state = 'ready'"),
+    ),
+    Index("vertexq_batches_sent", "project", "sent_at"),
 )
 
 ranges = Table(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, case, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.errors import IdConflict
@@ -165,7 +165,7 @@ def _with_terms(connection: Connection, known: Submission, terms: Terms, now: da
 
 
 def _go_on(connection: Connection, known: Submission, now: datetime) -> Submission:
-    """Take a parked submission up again: what was refused is ready to be sent once more."""
+    """Take a parked submission up again: what was refused is ready once more, and waits for its turn."""
     ours = select(batches).where(batches.c.submission_id == known.id)
     refused = connection.execute(ours.where(batches.c.state == BatchState.REFUSED)).mappings()
     for row in refused.all():
@@ -174,10 +174,11 @@ def _go_on(connection: Connection, known: Submission, now: datetime) -> Submissi
             connection, Record.BATCH, row["id"], version=row["version"], now=now, values=values, claim=None
         )
         write_audit(connection, Record.BATCH, moved, came_from=BatchState.REFUSED, now=now, actor=PRODUCER)
+    ready = batches.c.state == BatchState.READY
     connection.execute(
         update(batches)
         .where(batches.c.submission_id == known.id, batches.c.state.not_in(sorted(BATCH_TERMINAL)))
-        .values(next_action_at=now, hint_sent_at=None, attempts=0)
+        .values(next_action_at=case((ready, None), else_=now), hint_sent_at=None, attempts=0)
     )
     to = SubmissionState.RUNNING if _has_batches(connection, known.id) else SubmissionState.QUEUED
     return _move(connection, known, to, None, {"next_action_at": now, "attempts": 0}, now)

@@ -1,4 +1,4 @@
-"""Sweep: find records that are due and send their hints again. Any number of sweepers do no harm."""
+"""Sweep: send the hints of what is due, and hand out free slots. Any number of sweepers do no harm."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import structlog
 from vertexq.ledger import Due, Record
 from vertexq.names import TaskName
 from vertexq.states import BatchState, SubmissionState
+from vertexq.steps.dispatch import dispatch
 from vertexq.steps.services import Services
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ BATCH_STEP: dict[BatchState, TaskName] = {
 
 
 async def sweep(services: Services) -> None:
-    """Send a hint for everything that is due and that nobody is working on."""
+    """Send a hint for everything that is due and that nobody is working on; then fill free slots."""
     services.ledger.beat("sweep")
     due = services.ledger.due(limit=HINTS_A_SWEEP, resend_after_s=services.options.resend_after_s)
     hints = {hint for item in due if (hint := hint_for(item)) is not None}
@@ -38,6 +39,8 @@ async def sweep(services: Services) -> None:
         services.hints.send(task, *args)
     if due:
         log.info("swept", due=len(due), hints=len(hints))
+    for project, location in services.ledger.waiting_places():
+        await dispatch(services, project, location)
 
 
 def hint_for(item: Due) -> tuple[TaskName, tuple[str, ...]] | None:

@@ -1,0 +1,23 @@
+"""Indexes for the queue of waiting batches, and for what was sent lately."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+_READY = sa.text("state = 'ready'")
+
+
+def upgrade() -> None:
+    """Create them."""
+    op.create_index(
+        "vertexq_batches_ready",
+        "vertexq_batches",
+        ["project", "location", "family", "next_action_at", "tenant"],
+        sqlite_where=_READY,
+        postgresql_where=_READY,
+    )
+    op.create_index("vertexq_batches_sent", "vertexq_batches", ["project", "sent_at"])
