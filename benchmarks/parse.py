@@ -15,7 +15,7 @@ from benchmarks.measure import Measured, race
 from vertexq import ranks
 from vertexq.families import family_of
 from vertexq.lines import LineSplitter
-from vertexq.prices import price_of
+from vertexq.prices import PriceBook
 from vertexq.rows import ReadContext, Reading, RowReader
 
 ROWS = 50_000
@@ -50,7 +50,7 @@ def typed(path: Path) -> int:
     """Read, match, judge and price every line, as a worker does; collection is off, as it is there."""
     context = ReadContext(
         submission_id="s", batch_id="b", attempt=1, rows=ROWS, source_object="gs://b/o", source_generation=1,
-        price=price_of(MODEL, date(2026, 1, 1)),
+        price=PriceBook.shipped().price_of(MODEL, date(2026, 1, 1)),
     )  # fmt: skip
     reader = RowReader(context, family_of(MODEL).read, ranks.empty(ROWS))
     splitter, count = LineSplitter(), 0

@@ -16,6 +16,7 @@ from vertexq.google.vertex import Vertex
 from vertexq.ledger import Ledger
 from vertexq.limits.rate import RedisCreateLimit
 from vertexq.model import PUSD_PER_USD, GcsUri
+from vertexq.prices import PriceBook
 from vertexq.settings import Settings
 from vertexq.steps.services import Hints, Options, Services
 from vertexq.steps.storebook import StoreBook
@@ -46,6 +47,7 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
             options=options(settings),
             owner=owner(),
             luck=random.random,
+            prices=PriceBook.open(settings.prices),
         )
 
 

@@ -1,21 +1,26 @@
-"""What a token costs: a table with effective dates, shipped as ``prices.json``. No I/O but reading that file.
+"""What a token costs: a table with effective dates, shipped as ``prices.json``, and a user's own beside it.
 
-A batch costs half of the online price; tokens found in the implicit cache cost a tenth of the online price
-and the two discounts do not stack (Google's batch prediction overview, read 2026-11-21).
+No I/O but reading those files. A batch costs half of the online price; tokens found in the implicit cache
+cost a tenth of the online price and the two discounts do not stack (Google's batch prediction overview, read
+2026-11-21).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-from typing import TypedDict, cast
+from pathlib import Path
+from typing import Self
 
-import orjson
+from vertexq.errors import BadSettings
+from vertexq.price_lines import PriceLine, Table, read_table
 
-_PUSD_PER_TOKEN_AT_1_USD = 1_000_000  # one US dollar per million tokens, in pico-dollars a token
+VARIABLE = "VERTEXQ_PRICES"
+NO_TIER_TOKENS = 2**62
+"""More prompt tokens than any row has: a price without a tier for long prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,50 +29,134 @@ class Price:
 
     Prompt tokens include cached ones. With 150,000 and 1,250,000 pico-dollars 100 prompt and 10 output tokens
     cost 100 * 150,000 + 10 * 1,250,000 = 27,500,000 pico-dollars, 0.0000275 US dollars. ``vertexq.rows`` adds
-    it up where every row passes.
+    it up where every row passes. A row with more than ``long_from_tokens`` prompt tokens costs what ``long``
+    says, all of it.
     """
 
     input_pusd: int
     output_pusd: int
     cached_pusd: int
+    long_from_tokens: int = NO_TIER_TOKENS
+    long: Price | None = None
 
     @property
     def rebate_pusd(self) -> int:
         """Return how much less a token costs that was found in the cache."""
         return self.input_pusd - self.cached_pusd
 
-
-_PriceLine = TypedDict(
-    "_PriceLine",
-    {"model": str, "from": str, "input": str, "output": str, "online_input": str, "online_output": str},
-)
+    def cost_pusd(self, *, input_tokens: int, output_tokens: int) -> int:
+        """Return what tokens cost when none comes from the cache and no prompt is a long one."""
+        return input_tokens * self.input_pusd + output_tokens * self.output_pusd
 
 
-def price_of(model: str, on: date) -> Price | None:
-    """Return the batch price of ``model`` (its last path segment, any ``@version``) on a day, or None."""
-    name = model.rpartition("/")[2].partition("@")[0]
-    lines = [ln for ln in _table() if _names(ln["model"], name) and date.fromisoformat(ln["from"]) <= on]
-    if not lines:
-        return None
-    best = max(lines, key=lambda ln: (len(ln["model"]), ln["from"]))
-    return Price(
-        input_pusd=_pusd(best["input"]),
-        output_pusd=_pusd(best["output"]),
-        cached_pusd=_pusd(best["online_input"]) // 10,
-    )
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """The prices that hold: tables in order, of which an earlier one wins for the same model.
+
+    Where an earlier table has no line for a model that is in force on the day, the next one is asked.
+    """
+
+    tables: tuple[Table, ...]
+
+    @classmethod
+    def shipped(cls) -> Self:
+        """Return the table that comes with vertexq."""
+        return cls((_shipped(),))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """Return a user's table on top of the shipped one; raise ``BadSettings`` with every fault in it."""
+        return cls((_read(Path(path)), _shipped()))
+
+    @classmethod
+    def open(cls, path: str | Path = "") -> Self:
+        """Return what the setting VERTEXQ_PRICES asks for: the shipped table when it is empty."""
+        return cls.from_file(path) if str(path) else cls.shipped()
+
+    def price_of(self, model: str, on: date) -> Price | None:
+        """Return the batch price of ``model`` (its last path segment, any ``@version``) on a day, or None."""
+        line = self.line_of(model, on)
+        return None if line is None else _price(line)
+
+    def line_of(self, model: str, on: date) -> PriceLine | None:
+        """Return the line of the table that holds for ``model`` on a day, or None."""
+        name = short_name(model)
+        found = [
+            (len(line.model), -rank, line.from_day.toordinal(), line)
+            for rank, table in enumerate(self.tables)
+            for line in table.lines
+            if names(line.model, name) and line.holds(on)
+        ]
+        return max(found, key=lambda one: one[:3])[3] if found else None
+
+    def lines(self) -> Sequence[PriceLine]:
+        """Return every line that can still win, by model and date: a user's line hides its shipped double."""
+        kept: dict[tuple[str, date], PriceLine] = {}
+        for table in self.tables:
+            for line in table.lines:
+                kept.setdefault((line.model, line.from_day), line)
+        return [kept[key] for key in sorted(kept)]
+
+    def sources(self) -> Iterable[tuple[str, str]]:
+        """Yield where each table is from and on what day it was read."""
+        return ((table.source, table.read) for table in self.tables)
+
+    def to_json(self) -> Mapping[str, object]:
+        """Return all of it in the form of a price file, so that it can be copied as a start."""
+        shipped = self.tables[-1]
+        return {
+            "source": "; ".join(table.source for table in self.tables if table.source),
+            "read": shipped.read,
+            "unit": shipped.unit,
+            "prices": [line.to_json() for line in self.lines()],
+        }
 
 
-def _names(pattern: str, name: str) -> bool:
+def short_name(model: str) -> str:
+    """Return a model's name without its path and ``@version``."""
+    return model.rpartition("/")[2].partition("@")[0]
+
+
+def names(pattern: str, name: str) -> bool:
     """Tell whether a table line is about the model: itself, or a dated version (``…-001``) of it."""
     tail = name.removeprefix(pattern)
     return name.startswith(pattern) and (not tail or tail[1:].isdigit() or tail.startswith("-preview"))
 
 
-def _pusd(usd_per_million: str) -> int:
-    return int(Decimal(usd_per_million) * _PUSD_PER_TOKEN_AT_1_USD)
+def _price(line: PriceLine) -> Price:
+    return Price(
+        input_pusd=line.input,
+        output_pusd=line.output,
+        cached_pusd=line.input if line.cached is None else line.cached,
+        long_from_tokens=line.long_from_tokens or NO_TIER_TOKENS,
+        long=_long_price(line),
+    )
+
+
+def _long_price(line: PriceLine) -> Price | None:
+    """Return what a row with a long prompt costs; what the line does not say stays as it is."""
+    if not line.long_from_tokens:
+        return None
+    input_pusd = line.input if line.long_input is None else line.long_input
+    cached_pusd = line.cached if line.long_cached is None else line.long_cached
+    return Price(
+        input_pusd=input_pusd,
+        output_pusd=line.output if line.long_output is None else line.long_output,
+        cached_pusd=input_pusd if cached_pusd is None else cached_pusd,
+    )
 
 
 @cache
-def _table() -> list[_PriceLine]:
-    text = files("vertexq").joinpath("prices.json").read_bytes()
-    return cast("list[_PriceLine]", orjson.loads(text)["prices"])
+def _shipped() -> Table:
+    return read_table(files("vertexq").joinpath("prices.json").read_bytes(), name="prices.json of vertexq")
+
+
+def _read(path: Path) -> Table:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadSettings(
+            f"{VARIABLE} names {path}, which cannot be read ({error.strerror}); "
+            "`vertexq cost --prices --json` prints a table to start from"
+        ) from error
+    return read_table(raw, name=f"{VARIABLE} ({path})")

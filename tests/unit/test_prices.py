@@ -11,10 +11,11 @@ from vertexq import ranks
 from vertexq.families import family_of
 from vertexq.lines import Block
 from vertexq.model import PUSD_PER_USD
-from vertexq.prices import Price, price_of
+from vertexq.prices import Price, PriceBook
 from vertexq.rows import ReadContext, Reading, RowReader
 
 TODAY = date(2026, 11, 21)
+BOOK = PriceBook.shipped()
 FLASH = Price(150_000, 1_250_000, 30_000)
 """gemini-2.5-flash: 0.15 and 1.25 USD a million tokens; cached ones a tenth of 0.30."""
 CONTEXT = ReadContext(
@@ -30,7 +31,7 @@ CONTEXT = ReadContext(
 
 def test_the_price_of_a_model_is_in_pico_dollars_a_token() -> None:
     """One US dollar a million tokens is a million pico-dollars a token."""
-    assert price_of("gemini-2.5-flash", TODAY) == FLASH
+    assert BOOK.price_of("gemini-2.5-flash", TODAY) == FLASH
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_row_costs_what_its_tokens_cost(tokens: tuple[int, int, int, int], usd
 )
 def test_versions_and_paths_find_the_price_of_their_model(model: str, input_pusd: int) -> None:
     """A dated version costs what its model costs, and a lite model never what the large one does."""
-    price = price_of(model, TODAY)
+    price = BOOK.price_of(model, TODAY)
 
     assert price is not None
     assert price.input_pusd == input_pusd
@@ -91,10 +92,10 @@ def test_versions_and_paths_find_the_price_of_their_model(model: str, input_pusd
 )
 def test_a_model_that_is_not_in_the_table_has_no_price(model: str) -> None:
     """No price is better than a wrong one: the cost is then left open."""
-    assert price_of(model, TODAY) is None
+    assert BOOK.price_of(model, TODAY) is None
 
 
 def test_a_price_holds_from_its_date_on() -> None:
     """Before a model was sold it had no price."""
-    assert price_of("gemini-2.5-flash", date(2025, 6, 16)) is None
-    assert price_of("gemini-2.5-flash", date(2025, 6, 17)) == FLASH
+    assert BOOK.price_of("gemini-2.5-flash", date(2025, 6, 16)) is None
+    assert BOOK.price_of("gemini-2.5-flash", date(2025, 6, 17)) == FLASH

@@ -1,7 +1,8 @@
 """The ledger: the SQL record of submissions and batches, and the only truth."""
 
+from vertexq.bounds import Bounds, Held, HeldBy
 from vertexq.ledger.ledger import Ledger
-from vertexq.ledger.values import AuditLine, Bounds, Claim, Due, Held, HeldBy, NewBatch, OutputRange, Record
+from vertexq.ledger.values import AuditLine, Claim, Due, NewBatch, OutputRange, Record
 
 __all__ = [
     "AuditLine",

@@ -11,11 +11,12 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select, text
 
+from vertexq.bounds import Bounds, Held, HeldBy
 from vertexq.ledger.base import LedgerPart, check_move
 from vertexq.ledger.batches import move_in
 from vertexq.ledger.schema import batches
 from vertexq.ledger.times import database_now
-from vertexq.ledger.values import BatchFields, Bounds, Claim, Held, HeldBy
+from vertexq.ledger.values import BatchFields, Claim
 from vertexq.model import Batch
 from vertexq.states import BATCH_ACTIVE, BatchState
 

@@ -16,7 +16,6 @@ from vertexq.families import family_of
 from vertexq.ledger import Claim, OutputRange
 from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.model import Batch, Counts, GcsUri, Usage
-from vertexq.prices import price_of
 from vertexq.results import Chunk, Outcome, Progress, SourceRange
 from vertexq.rows import ReadContext, Reading, RowReader
 from vertexq.steps.checksum import RunningChecksum
@@ -36,7 +35,7 @@ class RangeLoad:
         self._store = store
         self._position = done.position
         self._match = ManifestMatch(services, batch)
-        self.reader = _reader(batch, part, self._match)
+        self.reader = _reader(services, batch, part, self._match)
         self._source = _source(batch, part)
         self._checksum = RunningChecksum()
         self._restore(done.state)
@@ -180,7 +179,8 @@ def _source(batch: Batch, part: OutputRange) -> SourceRange:
     )
 
 
-def _reader(batch: Batch, part: OutputRange, match: ManifestMatch) -> RowReader:
+def _reader(services: Services, batch: Batch, part: OutputRange, match: ManifestMatch) -> RowReader:
+    """Prices are those of the day the job was sent, whenever its rows are read."""
     sent_on = (batch.sent_at or batch.created_at).date()
     context = ReadContext(
         submission_id=batch.submission_id,
@@ -189,6 +189,6 @@ def _reader(batch: Batch, part: OutputRange, match: ManifestMatch) -> RowReader:
         rows=batch.rows,
         source_object=part.object_name,
         source_generation=part.generation,
-        price=price_of(batch.model, sent_on),
+        price=services.prices.price_of(batch.model, sent_on),
     )
     return RowReader(context, family_of(batch.model).read, ranks.unpack(batch.found, rows=batch.rows), match)

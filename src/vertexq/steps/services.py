@@ -13,6 +13,7 @@ from vertexq.ledger import Ledger
 from vertexq.limits.base import Limits
 from vertexq.model import GcsUri
 from vertexq.names import TaskName
+from vertexq.prices import PriceBook
 from vertexq.retry import Backoff
 from vertexq.steps.storebook import StoreBook
 
@@ -67,6 +68,7 @@ class Services:
     options: Options
     owner: str
     luck: Callable[[], float]  # a random number in [0, 1), for jitter
+    prices: PriceBook = field(default_factory=PriceBook.shipped)
 
 
 def seconds(value: float) -> timedelta:
