@@ -19,7 +19,7 @@ class Backoff:
 
     def wait_s(self, attempt: int, *, luck: float, asked_s: float | None = None) -> float:
         """Return the wait after ``attempt``; ``luck`` is in [0, 1), ``asked_s`` what the server asked for."""
-        longest = min(self.first_s * 2.0 ** (attempt - 1), self.longest_s)
+        longest = min(self.first_s * 2.0 ** min(attempt - 1, 64), self.longest_s)
         return max(spread(longest, luck=luck), asked_s or 0.0)
 
 

@@ -85,7 +85,7 @@ SUBMISSION_MOVES: dict[SubmissionState, frozenset[SubmissionState]] = {
 }
 
 BATCH_MOVES: dict[BatchState, frozenset[BatchState]] = {
-    _B.READY: frozenset({_B.SENDING, _B.WITHDRAWN}),
+    _B.READY: frozenset({_B.SENDING, _B.BOUND, _B.WITHDRAWN}),  # bound: an earlier attempt's job turned up
     _B.SENDING: frozenset({_B.BOUND, _B.AMBIGUOUS, _B.REFUSED}),
     _B.AMBIGUOUS: frozenset({_B.BOUND, _B.READY, _B.WITHDRAWN}),
     _B.BOUND: frozenset({_B.ENDED, _B.LOST}),

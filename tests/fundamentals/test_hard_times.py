@@ -39,11 +39,24 @@ async def test_a_job_that_vanishes_is_never_made_again(house: House) -> None:
         house, services=replace(house.services, options=replace(house.services.options, backoff=QUICK))
     )
     house.simulator.faults.add(Fault(method=f"{JOBS}.get", action=Action.REFUSE, status=404, times=None))
+    house.simulator.behaviours.set(Behaviour(list_lag_s=1000.0))
     status = await enqueued(hasty)
 
     assert (status.state, status.counts.failed) == (SubmissionState.FAILED, len(PROMPTS))
     assert status.batches_by_state == {BatchState.LOST: 1}
     assert "Google does not know" in status.reason
+    assert len(house.simulator.accepted) == 1
+
+
+async def test_a_job_that_only_its_label_finds_is_not_lost(house: House) -> None:
+    """Before a job is given up it is looked for in the list, too."""
+    hasty = replace(
+        house, services=replace(house.services, options=replace(house.services.options, backoff=QUICK))
+    )
+    house.simulator.faults.add(Fault(method=f"{JOBS}.get", action=Action.REFUSE, status=404, times=None))
+    status = await enqueued(hasty)
+
+    assert status.counts.succeeded == len(PROMPTS)
     assert len(house.simulator.accepted) == 1
 
 

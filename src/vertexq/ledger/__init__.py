@@ -2,6 +2,7 @@
 
 from vertexq.bounds import Bounds, Held, HeldBy
 from vertexq.ledger.ledger import Ledger
+from vertexq.ledger.strays import Stray
 from vertexq.ledger.values import AuditLine, Claim, Due, NewBatch, OutputRange, Record
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "NewBatch",
     "OutputRange",
     "Record",
+    "Stray",
 ]

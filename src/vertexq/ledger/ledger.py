@@ -11,11 +11,12 @@ from vertexq.ledger.engine import open_engine
 from vertexq.ledger.migrate import check, upgrade
 from vertexq.ledger.queue import Queue
 from vertexq.ledger.slots import Slots
+from vertexq.ledger.strays import Strays
 from vertexq.ledger.submissions import Submissions
 from vertexq.ledger.translation import translated
 
 
-class Ledger(Submissions, Batches, Slots, Queue, Claims, DueWork):
+class Ledger(Submissions, Batches, Slots, Strays, Queue, Claims, DueWork):
     """The SQL record of submissions and batches. Synchronous; safe in several threads, and across a fork."""
 
     @classmethod

@@ -4,9 +4,12 @@
 
     ready ──► sending ──► bound                 the answer names the job
                  │ ├────► refused               400 401 403 404: nothing runs; the submission is parked
-                 │ └────► ambiguous ──► bound   anything else: the job is looked for by its label
+                 │ └────► ambiguous ──► bound   anything else: the job is looked for
                  │              └─────► ready   not there after the settle time and two looks
                  └ a worker died here: whoever finds the batch looks for the job, and never sends
+
+What is only Google's, Redis's or the network's trouble (no connection, 429, 5xx) never parks a submission:
+it waits, longer each time up to ``Backoff.longest_s``, says why in the ledger, and goes on by itself.
 """
 
 from __future__ import annotations
@@ -15,46 +18,62 @@ import asyncio
 
 import structlog
 
-from vertexq.errors import Ambiguous, BadInput, Refused, Unreachable
+from vertexq.errors import (
+    Ambiguous,
+    ApiError,
+    BadInput,
+    Refused,
+    Throttled,
+    Unavailable,
+    Unreachable,
+    VertexqError,
+)
+from vertexq.failpoints import Failpoint, reach
 from vertexq.google.messages import job_body
 from vertexq.google.vertex import NOT_SENT
 from vertexq.ids import attempt_tag
-from vertexq.ledger import Bounds, Claim, Held, Record
-from vertexq.limits.base import CallClass
-from vertexq.model import Batch, GcsUri, Job
-from vertexq.names import TaskName
-from vertexq.retry import spread
+from vertexq.ledger import Bounds, Claim, Held, HeldBy, Record
+from vertexq.limits.base import CallClass, Verdict
+from vertexq.model import Batch, Job, Submission
+from vertexq.money import held_sentence
 from vertexq.states import BatchState, SubmissionState
+from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import park, with_lease
-from vertexq.steps.services import Services, seconds
+from vertexq.steps.looking import folder
+from vertexq.steps.reconcile import adopt, ambiguous, bind, reconcile
+from vertexq.steps.services import Options, Services, seconds
 
 log = structlog.get_logger(__name__)
 
-LOOKS = 2
-"""Empty looks that are needed, besides the settle time, before a second POST."""
-SLOT_WAIT_S = 15.0
-"""How long a batch waits for a slot before it asks again; a job that ends wakes the next batch at once."""
-
-
+LIMIT_WAIT_S = 15.0
+"""How long a batch waits when the limits cannot be asked."""
 PATIENCE_S = 5.0
 """The longest wait for the limit that a worker spends on the spot."""
 SHORT_WAITS = 5
 """How often it does so before it lets others work."""
+_TOO_MANY = 429
 
 
 async def create(services: Services, batch_id: str) -> None:
     """Send a ready batch, or find out what became of one that was sent."""
 
     async def work(claim: Claim) -> None:
-        batch = services.ledger.batch(batch_id)
-        if batch.state is BatchState.READY:
-            await _send(services, batch, claim)
-        elif batch.state is BatchState.SENDING:
-            await _reconcile(services, _ambiguous(services, batch, claim, "a worker stopped"), claim)
-        elif batch.state is BatchState.AMBIGUOUS:
-            await _reconcile(services, batch, claim)
+        reach(Failpoint.CREATE_CLAIMED)
+        try:
+            await _go_on(services, services.ledger.batch(batch_id), claim)
+        except (Unreachable, Unavailable, Throttled) as error:
+            _wait_out(services, services.ledger.batch(batch_id), claim, error)
 
     await with_lease(services, Record.BATCH, batch_id, work)
+
+
+async def _go_on(services: Services, batch: Batch, claim: Claim) -> None:
+    if batch.state is BatchState.READY:
+        await _send(services, batch, claim)
+    elif batch.state is BatchState.SENDING:
+        await reconcile(services, ambiguous(services, batch, claim, "a worker stopped"), claim)
+    elif batch.state is BatchState.AMBIGUOUS:
+        await reconcile(services, batch, claim)
 
 
 async def _send(services: Services, batch: Batch, claim: Claim) -> None:
@@ -63,22 +82,30 @@ async def _send(services: Services, batch: Batch, claim: Claim) -> None:
     if submission.state is not SubmissionState.RUNNING:
         ledger.update_batch(batch, claim=claim, next_action_at=None)  # cancelled or parked meanwhile
         return
+    if batch.attempt and await adopt(services, batch, claim, everywhere=True):
+        return
     if wait_s := await _turn_in_s(services, batch):
         _later(services, batch, claim, wait_s)
         return
-    prefix = GcsUri.parse(batch.input_uri.rpartition("/")[0]).join(attempt_tag(batch.attempt + 1))
-    bounds = Bounds(
+    reach(Failpoint.CREATE_GRANTED)
+    prefix = folder(batch) + attempt_tag(batch.attempt + 1)
+    bounds = _bounds(options, submission)
+    sending = ledger.start_sending(batch, claim=claim, output_prefix=prefix, bounds=bounds)
+    if isinstance(sending, Held):
+        _wait_for_room(services, batch, claim, sending)
+        return
+    reach(Failpoint.CREATE_INTENDED)
+    await _post(services, sending, claim, before=batch)
+
+
+def _bounds(options: Options, submission: Submission) -> Bounds:
+    return Bounds(
         jobs=options.running_jobs,
         rows=options.rows_in_flight,
         tokens=options.tokens_in_flight,
         daily_pusd=options.daily_cap_pusd,
         budget_pusd=submission.terms.budget_pusd,
     )
-    sending = ledger.start_sending(batch, claim=claim, output_prefix=str(prefix), bounds=bounds)
-    if isinstance(sending, Held):
-        _later(services, batch, claim, SLOT_WAIT_S)
-        return
-    await _post(services, sending, claim)
 
 
 async def _turn_in_s(services: Services, batch: Batch) -> float:
@@ -93,15 +120,34 @@ async def _turn_in_s(services: Services, batch: Batch) -> float:
             wait_s = await services.limits.take(batch.project, batch.location, CallClass.CREATE)
         except Unreachable as error:
             log.warning("limit_unreachable", batch=batch.id, reason=str(error))
-            return SLOT_WAIT_S
+            return LIMIT_WAIT_S
         if not 0.0 < wait_s <= PATIENCE_S:
             break
         await asyncio.sleep(wait_s)
     return wait_s
 
 
-async def _post(services: Services, batch: Batch, claim: Claim) -> None:
+async def _post(services: Services, batch: Batch, claim: Claim, *, before: Batch) -> None:
     """Make the one call; whatever happens, the ledger says afterwards what is known."""
+    services.ledger.renew(claim, lease_s=services.options.lease_s)  # a worker that was asleep must not pay
+    answer = await _called(services, batch)
+    reach(Failpoint.CREATE_ANSWERED)
+    if isinstance(answer, Job):
+        bind(services, batch, answer, claim, looks=0)
+    elif isinstance(answer, Refused | BadInput):
+        await _refused(services, batch, claim, answer)
+    elif answer.code == NOT_SENT:
+        _unsent(services, batch, claim, answer, before=before)
+    else:
+        slow_down = _throttled(answer)
+        attempts = _counted(services, batch) if slow_down else batch.attempts
+        unclear = ambiguous(services, batch, claim, str(answer), attempts=attempts)
+        wait_s = _calm_s(services, batch, answer) if slow_down else None
+        await reconcile(services, unclear, claim, again_in_s=wait_s)
+
+
+async def _called(services: Services, batch: Batch) -> Job | Refused | BadInput | Ambiguous | Throttled:
+    """Return the job, or the error instead of it; the limits hear how it went."""
     body = job_body(
         display_name=batch.id,
         labels={**batch.labels, "vertexq": batch.id},
@@ -109,97 +155,78 @@ async def _post(services: Services, batch: Batch, claim: Claim) -> None:
         input_uris=[batch.input_uri],
         output_prefix=batch.output_prefix,
     )
+    answer: Job | Refused | BadInput | Ambiguous | Throttled
     deadline_s = services.options.request_deadline_s
-    services.ledger.renew(claim, lease_s=services.options.lease_s)  # a worker that was asleep must not pay
     try:
-        job = await services.vertex.create(batch.project, batch.location, body, deadline_s=deadline_s)
-    except (Refused, BadInput) as error:  # our own side refuses before anything is sent
-        refused = services.ledger.move_batch(batch, BatchState.REFUSED, claim=claim, reason=str(error))
-        who = "Google" if isinstance(error, Refused) else "vertexq"
-        park(services, refused, f"{who} refused the job: {error}", claim=claim)
-    except Ambiguous as error:
-        if error.code == NOT_SENT:
-            _unsent(services, batch, claim, error)
-            return
-        await _reconcile(services, _ambiguous(services, batch, claim, str(error)), claim)
-    else:
-        _bind(services, batch, job, claim)
+        answer = await services.vertex.create(batch.project, batch.location, body, deadline_s=deadline_s)
+    except (Refused, BadInput, Ambiguous, Throttled) as error:
+        answer = error
+    if not isinstance(answer, BadInput):  # our own side refused: nothing was called
+        asked_s = answer.retry_after_s if isinstance(answer, ApiError) else None
+        place = (batch.project, batch.location, CallClass.CREATE)
+        await services.limits.tell(*place, _verdict(answer), retry_after_s=asked_s)
+    return answer
 
 
-def _ambiguous(services: Services, batch: Batch, claim: Claim, why: str) -> Batch:
-    reason = f"the create had no clear answer ({why}); looking for the job"
-    return services.ledger.move_batch(
-        batch, BatchState.AMBIGUOUS, claim=claim, reason=reason, next_action_at=services.ledger.now()
-    )
+def _verdict(answer: Job | ApiError) -> Verdict:
+    if isinstance(answer, Job | Refused):
+        return Verdict.TAKEN
+    return Verdict.THROTTLED if _throttled(answer) else Verdict.BROKEN
 
 
-def _unsent(services: Services, batch: Batch, claim: Claim, error: Ambiguous) -> None:
-    """Take the batch back: there was no connection or no token, so that not a byte of the call went out."""
-    ledger, backoff = services.ledger, services.options.backoff
-    attempts = batch.attempts + 1
-    unsent = _ambiguous(services, batch, claim, str(error))
-    at = ledger.now() + seconds(backoff.wait_s(attempts, luck=services.luck()))
-    ready = ledger.move_batch(
-        unsent, BatchState.READY, claim=claim, attempts=attempts, next_action_at=at, reason=str(error)
-    )
-    if attempts >= backoff.attempts:
-        park(services, ready, str(error), claim=claim)
+def _throttled(answer: ApiError) -> bool:
+    return isinstance(answer, Throttled) or answer.status == _TOO_MANY
 
 
-async def _reconcile(services: Services, batch: Batch, claim: Claim) -> None:
-    """Look for the job by its label; bind it, or wait, or allow another attempt."""
-    mine, strays = await _look(services, batch)
-    for stray in strays:
-        log.error("stray_job_cancelled", batch=batch.id, job=stray.name)
-        await services.vertex.cancel(stray.name)
-    if mine is not None:
-        _bind(services, batch, mine, claim)
-        return
-    ledger, options, now = services.ledger, services.options, services.ledger.now()
-    settled = batch.sent_at is None or now >= batch.sent_at + seconds(options.settle_time_s)
-    if settled and batch.looks + 1 >= LOOKS:
-        ledger.move_batch(
-            batch, BatchState.READY, claim=claim, next_action_at=now, reason="no job was made; sending again"
-        )
-        services.hints.send(TaskName.CREATE, batch.id)
-        return
-    wait_s = min(options.settle_time_s / 10, 30.0) + 1.0
-    ledger.update_batch(batch, claim=claim, looks=batch.looks + 1, next_action_at=now + seconds(wait_s))
+async def _refused(services: Services, batch: Batch, claim: Claim, error: Refused | BadInput) -> None:
+    refused = services.ledger.move_batch(batch, BatchState.REFUSED, claim=claim, reason=str(error))
+    who = "Google" if isinstance(error, Refused) else "vertexq"
+    park(services, refused, f"{who} refused the job: {error}", claim=claim)
+    await dispatch(services, batch.project, batch.location)
 
 
-async def _look(services: Services, batch: Batch) -> tuple[Job | None, list[Job]]:
-    """Return this attempt's job, and other jobs with the batch's label that nobody is waiting for.
-
-    Each attempt has an output prefix of its own, so the prefix tells them apart. Of two jobs of one attempt
-    the older is kept.
-    """
-    found = [
-        job
-        async for job in services.vertex.list(
-            batch.project, batch.location, filter=f'labels.vertexq="{batch.id}"'
-        )
-    ]
-    of_attempt = [job for job in found if job.output_prefix.rstrip("/") == batch.output_prefix.rstrip("/")]
-    of_attempt.sort(key=lambda job: (job.create_time is None, job.create_time, job.job_id))
-    mine = of_attempt[0] if of_attempt else None
-    return mine, of_attempt[1:]
-
-
-def _bind(services: Services, batch: Batch, job: Job, claim: Claim) -> None:
-    now = services.ledger.now()
-    wait_s = spread(services.options.poll_interval_s, luck=services.luck())
+def _unsent(services: Services, batch: Batch, claim: Claim, error: ApiError, *, before: Batch) -> None:
+    """Take the attempt back: there was no connection or no token, so that not a byte of it went out."""
+    unsent = ambiguous(services, batch, claim, str(error))
     services.ledger.move_batch(
-        batch,
-        BatchState.BOUND,
+        unsent,
+        BatchState.READY,
         claim=claim,
-        reason="",
-        job_name=job.name,
-        job_state=job.state_text,
-        job_state_since=now,
-        attempts=0,
-        next_action_at=now + seconds(wait_s),
+        attempt=before.attempt,
+        output_prefix=before.output_prefix,
+        sent_at=before.sent_at,
+        attempts=_counted(services, batch),
+        next_action_at=services.ledger.now() + seconds(_calm_s(services, batch, error)),
+        reason=str(error),
     )
-    log.info("bound", batch=batch.id, job=job.name)
+
+
+def _wait_out(services: Services, batch: Batch, claim: Claim, error: VertexqError) -> None:
+    """Come back later, however often it takes: neither the batch nor its submission is to blame."""
+    log.warning("create_waits", batch=batch.id, state=batch.state, error=type(error).__name__)
+    if batch.state not in (BatchState.READY, BatchState.SENDING, BatchState.AMBIGUOUS):
+        return
+    at = services.ledger.now() + seconds(_calm_s(services, batch, error))
+    attempts = _counted(services, batch)
+    services.ledger.update_batch(batch, claim=claim, attempts=attempts, next_action_at=at, reason=str(error))
+
+
+def _calm_s(services: Services, batch: Batch, error: VertexqError) -> float:
+    asked_s = error.retry_after_s if isinstance(error, ApiError) else None
+    return services.options.backoff.wait_s(batch.attempts + 1, luck=services.luck(), asked_s=asked_s)
+
+
+def _counted(services: Services, batch: Batch) -> int:
+    """Count a failure that lengthens the wait, and never so far that the next other one would park."""
+    return min(batch.attempts + 1, max(services.options.backoff.attempts - 2, 0))
+
+
+def _wait_for_room(services: Services, batch: Batch, claim: Claim, held: Held) -> None:
+    """Go back into the line, or let a person decide about the money."""
+    if held.by in (HeldBy.JOBS, HeldBy.ROWS, HeldBy.TOKENS):
+        services.ledger.update_batch(batch, claim=claim, next_action_at=None)
+        return
+    park(services, batch, held_sentence(held, batch), claim=claim)
 
 
 def _later(services: Services, batch: Batch, claim: Claim, wait_s: float) -> None:

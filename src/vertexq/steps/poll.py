@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import structlog
 
@@ -11,12 +12,16 @@ from vertexq.ledger import Record
 from vertexq.model import Batch, Job
 from vertexq.names import TaskName
 from vertexq.retry import poll_wait_s
-from vertexq.states import JOB_TERMINAL, BatchState
+from vertexq.states import JOB_TERMINAL, BatchState, JobState
+from vertexq.steps.dispatch import dispatch
+from vertexq.steps.looking import is_of, labelled, uncertain
 from vertexq.steps.services import Services, seconds
+from vertexq.steps.strays import chase, report, watch
 
 log = structlog.get_logger(__name__)
 
 BATCHES_A_POLL = 500
+_WAITING = frozenset({JobState.PENDING, JobState.QUEUED})
 SINGLE_GETS = 3
 """Up to this many due batches are asked for one by one; more of them are found in one list."""
 
@@ -26,33 +31,53 @@ async def poll(services: Services, project: str, location: str) -> None:
 
     Running twice does no harm: each finding is a compare-and-set on the batch's version.
     """
+    await chase(services, project, location)
     due = services.ledger.poll_due(project, location, limit=BATCHES_A_POLL)
     jobs = await _jobs(services, project, location, due)
+    slots = False
     for batch in due:
         try:
-            await _observe(services, batch, jobs.get(_job_id(batch.job_name)))
+            slots = await _observe(services, batch, jobs.get(_job_id(batch.job_name))) or slots
         except Conflict as error:
             log.info("poll_overtaken", batch=batch.id, reason=str(error))
+    if slots:
+        await dispatch(services, project, location)
 
 
 async def _jobs(services: Services, project: str, location: str, due: list[Batch]) -> Mapping[str, Job]:
-    """Return the jobs of the batches by job id; one that the list left out is asked for by name."""
-    wanted = {_job_id(batch.job_name) for batch in due}
-    found: dict[str, Job] = {}
-    if len(due) > SINGLE_GETS:
-        oldest = min(batch.created_at for batch in due) - seconds(86_400)
-        created = oldest.strftime("%Y-%m-%dT%H:%M:%SZ")
-        query = f'labels.vertexq:* AND create_time>="{created}"'
-        async for job in services.vertex.list(project, location, filter=query):
-            if job.job_id in wanted:
-                found[job.job_id] = job
-            if len(found) == len(wanted):
-                break
+    """Return the jobs of the batches by job id; one that the list left out is asked for by name.
+
+    On the way, other jobs of these batches are noticed and reported.
+    """
+    many = len(due) > SINGLE_GETS
+    found = await _listed(services, project, location, due) if many else {}
     for batch in due:
         job_id = _job_id(batch.job_name)
         single = None if job_id in found else await _get(services, batch)
         if single is not None:
             found[job_id] = single
+        if not many:
+            await watch(services, batch)
+    return found
+
+
+async def _listed(services: Services, project: str, location: str, due: list[Batch]) -> dict[str, Job]:
+    """List the jobs of many batches; to the end when one of the batches may have more than one job."""
+    wanted = {_job_id(batch.job_name) for batch in due}
+    by_label = {batch.id: batch for batch in due}
+    to_the_end = any(uncertain(batch) for batch in due)
+    created = (min(batch.created_at for batch in due) - seconds(86_400)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    found: dict[str, Job] = {}
+    async for job in services.vertex.list(
+        project, location, filter=f'labels.vertexq:* AND create_time>="{created}"'
+    ):
+        batch = by_label.get(job.labels.get("vertexq", ""))
+        if job.job_id in wanted:
+            found[job.job_id] = job
+        elif batch is not None and is_of(job, batch):
+            await report(services, batch, [job])
+        if len(found) == len(wanted) and not to_the_end:
+            break
     return found
 
 
@@ -63,13 +88,16 @@ async def _get(services: Services, batch: Batch) -> Job | None:
         return None
 
 
-async def _observe(services: Services, batch: Batch, job: Job | None) -> None:
-    """Write down what was seen; a job that is gone is asked for again and never made anew."""
+async def _observe(services: Services, batch: Batch, job: Job | None) -> bool:
+    """Write down what was seen, and tell whether a slot is free now.
+
+    A job that is gone is asked for again and never made anew.
+    """
     ledger, now = services.ledger, services.ledger.now()
+    job = job or await _searched(services, batch)
     if job is None:
-        _missed(services, batch)
-        return
-    since = batch.job_state_since if batch.job_state == job.state_text else now
+        return _missed(services, batch)
+    since = state_since(batch, job, now)
     if job.state in JOB_TERMINAL:
         ledger.move_batch(
             batch, BatchState.ENDED, job_state=job.state_text, job_state_since=since, job_error=job.error,
@@ -77,9 +105,7 @@ async def _observe(services: Services, batch: Batch, job: Job | None) -> None:
         )  # fmt: skip
         log.info("job_ended", batch=batch.id, job=job.name, state=job.state_text)
         services.hints.send(TaskName.INGEST, batch.id)
-        for waiting in ledger.ready_batches(batch.project, batch.location, limit=1):
-            services.hints.send(TaskName.CREATE, waiting)
-        return
+        return True
     if job.state is None:
         log.warning("unknown_job_state", batch=batch.id, job=job.name, state=job.state_text)
     ledger.update_batch(
@@ -87,6 +113,21 @@ async def _observe(services: Services, batch: Batch, job: Job | None) -> None:
         output_directory=job.output_directory, attempts=0,
         next_action_at=now + seconds(_wait_s(services, batch)),
     )  # fmt: skip
+    return False
+
+
+def state_since(batch: Batch, job: Job, now: datetime) -> datetime:
+    """Return since when a job has been in its state, by Google's own times where it gives them.
+
+    A job that waits has done so since it was created, one that runs since it first ran; for any other state
+    it is when we first saw it.
+    """
+    if job.state in _WAITING and job.create_time is not None:
+        return job.create_time
+    if job.state is JobState.RUNNING and job.start_time is not None:
+        return job.start_time
+    unchanged = batch.job_state == job.state_text and batch.job_name == job.name
+    return batch.job_state_since if unchanged and batch.job_state_since else now
 
 
 def _wait_s(services: Services, batch: Batch) -> float:
@@ -99,7 +140,15 @@ def _wait_s(services: Services, batch: Batch) -> float:
     )
 
 
-def _missed(services: Services, batch: Batch) -> None:
+async def _searched(services: Services, batch: Batch) -> Job | None:
+    """Look for a job that its name does not find among those with its batch's label, before it is lost."""
+    if batch.attempts + 1 < services.options.backoff.attempts:
+        return None
+    same = [job for job in await labelled(services, batch) if job.job_id == _job_id(batch.job_name)]
+    return same[0] if same else None
+
+
+def _missed(services: Services, batch: Batch) -> bool:
     """Note a job that Google no longer knows; after enough looks a person must decide."""
     ledger, backoff = services.ledger, services.options.backoff
     attempts = batch.attempts + 1
@@ -112,9 +161,10 @@ def _missed(services: Services, batch: Batch) -> None:
             attempts=attempts,
         )
         wake(services, lost)
-        return
+        return True
     wait_s = backoff.wait_s(attempts, luck=services.luck())
     ledger.update_batch(batch, attempts=attempts, next_action_at=ledger.now() + seconds(wait_s))
+    return False
 
 
 def wake(services: Services, batch: Batch) -> None:

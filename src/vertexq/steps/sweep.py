@@ -35,6 +35,8 @@ async def sweep(services: Services) -> None:
     services.ledger.beat("sweep")
     due = services.ledger.due(limit=HINTS_A_SWEEP, resend_after_s=services.options.resend_after_s)
     hints = {hint for item in due if (hint := hint_for(item)) is not None}
+    strays = services.ledger.stray_places(quiet_s=services.options.poll_interval_s)
+    hints |= {(TaskName.POLL, place) for place in strays}
     for task, args in sorted(hints):
         services.hints.send(task, *args)
     if due:
