@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 from urllib.parse import quote
@@ -21,9 +22,29 @@ JOB_FIELDS = (
     "createTime,startTime,endTime"
 )
 OBJECT_FIELDS = "bucket,name,generation,size,crc32c,metadata"
+BUCKET_FIELDS = "location,locationType,customPlacementConfig,softDeletePolicy,projectNumber"
 
 _JOB_NAME = re.compile(r"projects/([^/\s?#]+)/locations/([a-z][a-z0-9-]*)/batchPredictionJobs/(\d+)")
+_MODEL_NAME = re.compile(
+    r"(?:projects/[\w.:-]+/locations/[\w-]+/)?(?:(publishers/[\w.-]+/models/[\w.@-]+)|models/[\w.@-]+)"
+)
+_VERSION = re.compile(r"-\d{3}$")  # gemini-2.0-flash-001
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketInfo:
+    """Where a bucket is and whose it is; what Google does not say is empty, or None.
+
+    ``location`` is as Google writes it (``US``, ``EUROPE-WEST4``, ``NAM4``); ``regions`` are the two of a
+    dual-region that its owner put together. ``soft_delete_s`` is how long deleted objects are kept.
+    """
+
+    location: str
+    location_type: str = ""
+    regions: tuple[str, ...] = ()
+    project_number: str = ""
+    soft_delete_s: int | None = None
 
 
 class Unreadable(ValueError):
@@ -54,6 +75,21 @@ def model_name(model: str) -> str:
         publisher = "google" if parts[0] == "models" else parts[0]
         return f"publishers/{publisher}/models/{parts[1]}"
     return model
+
+
+def lookup_names(model: str) -> list[str]:
+    """Return the names under which ``model`` can be asked for, the exact one first.
+
+    A publisher's model has no project there; ``publishers/P/models/M-001`` comes back as itself and as
+    ``publishers/P/models/M``. Raise ``BadInput`` for what can be no name.
+    """
+    found = _MODEL_NAME.fullmatch(model_name(model))
+    if found is None:
+        raise BadInput(f"{model[:100]!r} cannot be the name of a model; write it as Google does")
+    if not found[1]:
+        return [found[0]]
+    name, _, _ = found[1].partition("@")
+    return list(dict.fromkeys((name, _VERSION.sub("", name))))
 
 
 def job_body(
@@ -115,6 +151,25 @@ def object_from(value: object) -> ObjectInfo:
         crc32c=text(said, "crc32c"),
         metadata=_labels(said.get("metadata")),
     )
+
+
+def bucket_from(value: object) -> BucketInfo:
+    """Read a bucket's metadata."""
+    said = mapping(value)
+    placed = items(inner(said, "customPlacementConfig").get("dataLocations"))
+    return BucketInfo(
+        location=text(said, "location"),
+        location_type=text(said, "locationType"),
+        regions=tuple(str(region) for region in placed),
+        project_number=str(whole(said.get("projectNumber")) or ""),
+        soft_delete_s=whole(inner(said, "softDeletePolicy").get("retentionDurationSeconds")),
+    )
+
+
+def members_from(value: object) -> frozenset[str]:
+    """Read whom a policy names, in any role (``serviceAccount:…``, ``allUsers``)."""
+    bindings = map(mapping, items(mapping(value).get("bindings")))
+    return frozenset(str(member) for binding in bindings for member in items(binding.get("members")))
 
 
 def object_path(uri: GcsUri) -> str:

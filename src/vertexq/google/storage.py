@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
-from vertexq.errors import ApiError, NotFound, Unavailable, Unreachable
+from vertexq.errors import ApiError, NotFound, Refused, Unavailable, Unreachable
 from vertexq.google.download import Wanted, fetch
 from vertexq.google.hosts import storage_url
-from vertexq.google.messages import OBJECT_FIELDS, Unreadable, items, mapping, object_from, object_path, text
+from vertexq.google.messages import (
+    BUCKET_FIELDS,
+    OBJECT_FIELDS,
+    BucketInfo,
+    Unreadable,
+    bucket_from,
+    items,
+    mapping,
+    members_from,
+    object_from,
+    object_path,
+    text,
+)
 from vertexq.google.rest import Answer, Transport
 from vertexq.google.upload import QUANTUM_BYTES, Checked, Session, Upload, pieces, send_whole
 from vertexq.model import GcsUri, ObjectInfo
 
 PIECE_BYTES = 8 * 1024 * 1024
 COMPOSE_LIMIT = 32  # sources a call
+_FORBIDDEN = 403
 _REFUSED_CONDITION = 412
 
 
@@ -51,13 +64,7 @@ class Storage:
         that stored it. Raise ``Unavailable`` when the stored bytes differ from the sent ones, or when the
         session was lost; start again then.
         """
-        upload = Upload(
-            url=f"{self._base}/upload/storage/v1/b/{quote(uri.bucket, safe='')}/o",
-            uri=uri,
-            params={"name": uri.name, "fields": OBJECT_FIELDS, **_condition(if_generation_match)},
-            content_type=content_type,
-            metadata=metadata or {},
-        )
+        upload = self._upload(uri, if_generation_match, content_type, metadata or {})
         checked = Checked(_once(data) if isinstance(data, bytes) else data)
         answer = await self._send(upload, checked)
         if answer.status == _REFUSED_CONDITION:
@@ -69,6 +76,28 @@ class Storage:
         except Unavailable as error:
             return await self._stored_before(uri, checked, error)
         return await self._verified(stored, checked)
+
+    def _upload(
+        self, uri: GcsUri, generation: int | None, content_type: str, metadata: Mapping[str, str]
+    ) -> Upload:
+        return Upload(
+            url=f"{self._base}/upload/storage/v1/b/{quote(uri.bucket, safe='')}/o",
+            uri=uri,
+            params={"name": uri.name, "fields": OBJECT_FIELDS, **_condition(generation)},
+            content_type=content_type,
+            metadata=metadata,
+        )
+
+    async def may_create(self, uri: GcsUri) -> bool:
+        """Tell whether this name may be written: an upload is begun and given up, no object is made."""
+        try:
+            session = await Session.open(self._transport, self._upload(uri, None, "text/plain", {}))
+        except Refused as error:
+            if error.status == _FORBIDDEN:
+                return False
+            raise
+        await session.give_up()
+        return True
 
     async def info(self, uri: GcsUri, *, generation: int | None = None) -> ObjectInfo:
         """Return the newest generation of an object, or the one asked for; raise ``NotFound``."""
@@ -146,11 +175,39 @@ class Storage:
             retry=True,
         )
 
+    async def bucket(self, name: str) -> BucketInfo:
+        """Return where a bucket is and whose; raise ``NotFound``, ``Refused`` without storage.buckets.get."""
+        return bucket_from(await self._of_bucket(name, params={"fields": BUCKET_FIELDS}))
+
+    async def granted(self, bucket: str, permissions: Collection[str]) -> frozenset[str]:
+        """Return which of ``permissions`` (``storage.objects.get``) this caller has on the whole bucket.
+
+        Asking needs no permission. One that is granted for some names only, by a condition, is not said:
+        https://cloud.google.com/storage/docs/json_api/v1/buckets/testIamPermissions (read 2026-11).
+        Raise ``NotFound`` when there is no such bucket.
+        """
+        query = urlencode([("permissions", one) for one in sorted(permissions)])
+        said = mapping(await self._of_bucket(bucket, f"/iam/testPermissions?{query}"))
+        return frozenset(str(one) for one in items(said.get("permissions")))
+
+    async def members(self, bucket: str) -> frozenset[str]:
+        """Return whom the bucket's own policy names; raise ``Refused`` without storage.buckets.getIamPolicy.
+
+        Rights that come from the project or the folder above are not in it.
+        """
+        params = {"optionsRequestedPolicyVersion": "3"}  # the version that knows conditions
+        return members_from(await self._of_bucket(bucket, "/iam", params=params))
+
     async def bucket_location(self, bucket: str) -> str:
         """Return where a bucket is (``US``, ``EUROPE-WEST4``); raise ``NotFound`` when there is none."""
-        url = f"{self._base}/storage/v1/b/{quote(bucket, safe='')}"
+        return (await self.bucket(bucket)).location
+
+    async def _of_bucket(
+        self, bucket: str, tail: str = "", *, params: Mapping[str, str] | None = None
+    ) -> object:
+        url = f"{self._base}/storage/v1/b/{quote(bucket, safe='')}{tail}"
         try:
-            answer = await self._transport.call("GET", url, params={"fields": "location"}, retry=True)
+            return (await self._transport.call("GET", url, params=params, retry=True)).json()
         except NotFound as error:
             raise NotFound(
                 f"there is no bucket gs://{bucket}, or these credentials may not see it; create it, or name "
@@ -158,7 +215,6 @@ class Storage:
                 status=error.status,
                 code=error.code,
             ) from error
-        return text(mapping(answer.json()), "location")
 
     async def _send(self, upload: Upload, checked: Checked) -> Answer:
         async with aclosing(pieces(aiter(checked), self._piece_bytes)) as cut:

@@ -24,6 +24,7 @@ _RANGE = re.compile(r"bytes=0-(\d+)")
 _MORE = 308  # "Resume Incomplete"; no redirect here
 _DONE = (200, 201)
 _GONE = (404, 410)
+_CANCELLED = (204, 404, 410, 499)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,10 @@ class Session:
             retry=True,
         )
         return cls(transport, upload, _session_url(answer, upload))
+
+    async def give_up(self) -> None:
+        """End the session without an object; Google answers 499 to that."""
+        await self._transport.call("DELETE", self._url, expect=_CANCELLED, retry=True, secret_url=True)
 
     async def put(self, piece: bytes, *, last: bool) -> Answer:
         """Store the next piece, whatever it takes; return the last answer, after the last piece the object.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 
-from vertexq.errors import Ambiguous, ApiError, Refused, Throttled, Unavailable, Unreachable
+from vertexq.errors import Ambiguous, ApiError, NotFound, Refused, Throttled, Unavailable, Unreachable
 from vertexq.google.hosts import base_url
 from vertexq.google.messages import (
     JOB_FIELDS,
@@ -12,6 +12,7 @@ from vertexq.google.messages import (
     items,
     job_from,
     location_of,
+    lookup_names,
     mapping,
     parent,
     text,
@@ -108,6 +109,34 @@ class Vertex:
         """Delete a finished job; return the operation's name. Raise ``NotFound`` when it is gone."""
         answer = await self._transport.call("DELETE", self._job_url(name), retry=True)
         return text(mapping(answer.json()), "name")
+
+    async def model(self, location: str, model: str) -> str:
+        """Return the full name of a model, if this location knows it; raise ``NotFound``, ``Refused``.
+
+        ``model`` is written as in a job. A publisher's model is asked for at ``publishers/P/models/M``, where
+        the discovery document (aiplatform v1, revision 20261106) has it without a project; since it does not
+        say that versions are known there, a name that ends in one is also asked for without it.
+        """
+        names = lookup_names(model)
+        for name in names:
+            try:
+                return await self._known_model(location, name)
+            except NotFound as error:
+                if name == names[-1]:
+                    raise NotFound(
+                        f"Vertex AI knows no model {names[0]} in {location}: it was never there, or is "
+                        "retired; take another model, or another location",
+                        status=error.status,
+                        code=error.code,
+                    ) from error
+        raise AssertionError("a model has at least one name")
+
+    async def _known_model(self, location: str, name: str) -> str:
+        params = {"view": "PUBLISHER_MODEL_VIEW_BASIC"} if name.startswith("publishers/") else {}
+        answer = await self._transport.call(
+            "GET", f"{base_url(location, self._endpoint)}/v1/{name}", params=params, retry=True
+        )
+        return text(mapping(answer.json()), "name") or name
 
     def _jobs_url(self, project: str, location: str) -> str:
         base = base_url(location, self._endpoint)

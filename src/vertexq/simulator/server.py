@@ -16,12 +16,14 @@ from aiohttp import web
 
 from vertexq.errors import Unreachable
 from vertexq.simulator._admin import admin_routes
+from vertexq.simulator.access import Access
 from vertexq.simulator.behaviour import Behaviour, Behaviours
 from vertexq.simulator.creates import AcceptedCreate
 from vertexq.simulator.exchanges import Exchange
 from vertexq.simulator.faults import Faults
 from vertexq.simulator.storage.surface import StorageSurface
 from vertexq.simulator.timing import Timing
+from vertexq.simulator.vertex.models import Models
 from vertexq.simulator.vertex.surface import VertexSurface
 
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024  # of bodies that are read whole; objects are streamed past it
@@ -49,8 +51,9 @@ class Simulator:
     """Google on localhost. ``port`` 0 takes a free one; without a ``data_dir`` nothing outlives ``stop``.
 
     ``seed`` decides everything that is left to chance. ``buckets`` are there from the start. ``timing`` says
-    how long jobs take, ``behaviour`` what becomes of them; ``behaviours`` changes that at run time. With a
-    ``required_token`` calls that do not bear it are refused (401). ``record_exchanges`` keeps every request
+    how long jobs take, ``behaviour`` what becomes of them; ``behaviours`` changes that at run time,
+    ``access`` says who may use the buckets, ``models`` which models there are. With a ``required_token``
+    calls that do not bear it are refused (401). ``record_exchanges`` keeps every request
     to Vertex AI and its answer.
     """
 
@@ -70,6 +73,8 @@ class Simulator:
     ) -> None:
         self.faults = faults or Faults(seed=seed)
         self.behaviours = Behaviours(behaviour)
+        self.access = Access()
+        self.models = Models()
         self._seed = seed
         self._timing = timing or Timing()
         self._record_exchanges = record_exchanges
@@ -108,7 +113,7 @@ class Simulator:
             self._url = f"http://{_named(self._host)}:{listening.getsockname()[1]}"
             self.home = self._data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             app = web.Application(client_max_size=_BODY_LIMIT_BYTES, middlewares=[self._remember])
-            app.router.add_routes(admin_routes(self.faults))
+            app.router.add_routes(admin_routes(self.faults, self.access))
             surfaces = self._surfaces()
             for surface in surfaces:
                 app.router.add_routes(surface.routes())
@@ -149,6 +154,7 @@ class Simulator:
             faults=self.faults,
             required_token=self._required_token,
             buckets=self._buckets,
+            access=self.access,
         )
         self._vertex = VertexSurface(
             faults=self.faults,
@@ -159,6 +165,8 @@ class Simulator:
             home=self._data_dir,
             required_token=self._required_token,
             record_exchanges=self._record_exchanges,
+            access=self.access,
+            models=self.models,
         )
         return [storage, self._vertex]
 

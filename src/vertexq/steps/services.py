@@ -16,6 +16,7 @@ from vertexq.names import TaskName
 from vertexq.prices import PriceBook
 from vertexq.retry import Backoff
 from vertexq.steps.storebook import StoreBook
+from vertexq.steps.surveyed import Surveyed
 
 
 class Hints(Protocol):
@@ -69,6 +70,7 @@ class Services:
     owner: str
     luck: Callable[[], float]  # a random number in [0, 1), for jitter
     prices: PriceBook = field(default_factory=PriceBook.shipped)
+    surveyed: Surveyed = field(default_factory=Surveyed)
 
 
 def seconds(value: float) -> timedelta:

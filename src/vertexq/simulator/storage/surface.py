@@ -11,7 +11,8 @@ from pathlib import Path
 from aiohttp import web
 
 from vertexq.errors import ApiError, Refused
-from vertexq.simulator._suffer import with_faults
+from vertexq.simulator._suffer import INTERNAL, with_faults
+from vertexq.simulator.access import Access
 from vertexq.simulator.faults import Fault, Faults
 from vertexq.simulator.objects import StoredObject, about_from
 from vertexq.simulator.storage.answers import answer, failure, refusal
@@ -38,8 +39,15 @@ class StorageSurface:
     """
 
     def __init__(
-        self, *, home: Path, faults: Faults, required_token: str = "", buckets: Iterable[str] = ()
+        self,
+        *,
+        home: Path,
+        faults: Faults,
+        required_token: str = "",
+        buckets: Iterable[str] = (),
+        access: Access | None = None,
     ) -> None:
+        self._access = access or Access()
         self._home = home
         self._faults = faults
         self._required_token = required_token
@@ -86,6 +94,9 @@ class StorageSurface:
             ("GET", "/storage/v1/b", "storage.buckets.list", self._list_buckets),
             ("GET", _BUCKET, "storage.buckets.get", self._get_bucket),
             ("DELETE", _BUCKET, "storage.buckets.delete", self._delete_bucket),
+            ("GET", _BUCKET + "/iam", "storage.buckets.getIamPolicy", self._policy),
+            ("PUT", _BUCKET + "/iam", "storage.buckets.setIamPolicy", self._set_policy),
+            ("GET", _BUCKET + "/iam/testPermissions", "storage.buckets.testIamPermissions", self._rights),
             ("GET", _BUCKET + "/o", "storage.objects.list", self._list),
             ("POST", _UPLOAD, "storage.objects.insert", self._insert),
             ("PUT", _UPLOAD, "storage.uploads.put", self._put_piece),
@@ -108,6 +119,8 @@ class StorageSurface:
         async def checked(request: web.Request, fault: Fault | None) -> web.StreamResponse:
             try:
                 self._check_token(request)
+                if INTERNAL not in request.headers:
+                    self._check_access(request, method)
                 return await run(request, fault)
             except ApiError as error:
                 return failure(error, request)
@@ -118,6 +131,33 @@ class StorageSurface:
         given = request.headers.get("Authorization", "")
         if self._required_token and given != f"Bearer {self._required_token}":
             raise Refused("Invalid Credentials", status=401, code="authError")
+
+    def _check_access(self, request: web.Request, method: str) -> None:
+        match, query = request.match_info, request.query
+        name = match.get("object") or query.get("name") or query.get("prefix") or ""
+        if bucket := match.get("bucket"):
+            self._access.check(bucket, method, name)
+
+    async def _policy(self, request: web.Request, _: Fault | None) -> web.Response:
+        return self._policy_answer(self.store.bucket(request.match_info["bucket"]).name, request)
+
+    async def _set_policy(self, request: web.Request, _: Fault | None) -> web.Response:
+        bucket = self.store.bucket(request.match_info["bucket"]).name
+        self._access.set_policy(bucket, {"version": 1, "etag": "CAI=", **read_resource(await request.read())})
+        return self._policy_answer(bucket, request)
+
+    def _policy_answer(self, bucket: str, request: web.Request) -> web.Response:
+        about = {"kind": "storage#policy", "resourceId": f"projects/_/buckets/{bucket}"}
+        return answer({**about, **self._access.policy(bucket)}, request)
+
+    async def _rights(self, request: web.Request, _: Fault | None) -> web.Response:
+        bucket = self.store.bucket(request.match_info["bucket"]).name
+        asked = request.query.getall("permissions", [])
+        if not asked:
+            raise Refused("Required parameter: permissions", status=400, code="required")
+        held = [one for one in asked if not self._access.lacks(bucket, one)]
+        about: dict[str, object] = {"kind": "storage#testIamPermissionsResponse"}
+        return answer(about | ({"permissions": held} if held else {}), request)
 
     async def _insert_bucket(self, request: web.Request, _: Fault | None) -> web.Response:
         body = read_resource(await request.read())

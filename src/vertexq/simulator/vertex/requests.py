@@ -13,7 +13,8 @@ from typing import cast
 
 import orjson
 
-from vertexq.errors import NotFound, Refused
+from vertexq.errors import Refused
+from vertexq.simulator.vertex.models import Models
 
 Json = Mapping[str, object]
 
@@ -34,12 +35,6 @@ _PUBLISHER_MODEL = re.compile(
     r"(?:projects/[^/]+/locations/(?P<location>[^/]+)/)?publishers/(?P<publisher>[^/]+)/models/(?P<model>[^/]+)"
 )
 _OWN_MODEL = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/models/[^/]+")
-_MODELS = {
-    "google": ("gemini-", "text-embedding-", "textembedding-gecko", "text-multilingual-embedding-"),
-    "anthropic": ("claude-",),
-    "meta": ("llama-",),
-    "openai": ("gpt-oss-",),
-}
 _LABEL = re.compile(r"[\w-]{0,64}")
 _LABELS = 64
 _FORMATS = {
@@ -64,7 +59,7 @@ def project_number(project: str) -> str:
     return str(10**11 + int.from_bytes(digest) % (9 * 10**11))
 
 
-def job_from(body: bytes, *, location: str) -> dict[str, object]:
+def job_from(body: bytes, *, location: str, models: Models) -> dict[str, object]:
     """Return what a create asks for, in Google's spelling; raise ``Refused`` or ``NotFound``."""
     given = _spelled(_object(body))
     if unknown := sorted(set(given) - _KNOWN):
@@ -76,7 +71,7 @@ def job_from(body: bytes, *, location: str) -> dict[str, object]:
     _check_labels(job)
     _check_input(job)
     _check_output(job)
-    _check_model(job, location)
+    _check_model(job, location, models)
     return job
 
 
@@ -191,7 +186,7 @@ def _fits_label(text: str) -> bool:
     return _LABEL.fullmatch(text) is not None and text == text.lower()
 
 
-def _check_model(job: Json, location: str) -> None:
+def _check_model(job: Json, location: str, models: Models) -> None:
     model = str(_require(job, "model", "batch_prediction_job.model"))
     found = _PUBLISHER_MODEL.fullmatch(model) or _OWN_MODEL.fullmatch(model)
     if found is None:
@@ -200,11 +195,6 @@ def _check_model(job: Json, location: str) -> None:
     if named["location"] not in {None, location}:
         raise invalid(f"The model {model} must be in the location of the job, {location}.", field="model")
     if "publisher" in named:
-        _check_publisher_model(named["publisher"] or "", named["model"] or "")
-    elif "does-not-exist" in model:
-        raise NotFound(f"The Model {model} does not exist.", status=404, code="NOT_FOUND")
-
-
-def _check_publisher_model(publisher: str, model: str) -> None:
-    if "does-not-exist" in model or not model.startswith(_MODELS.get(publisher, ("\0",))):
-        raise NotFound(f"The PublisherModel {model} does not exist.", status=404, code="NOT_FOUND")
+        models.check_published(named["publisher"] or "", named["model"] or "", location)
+    else:
+        models.check_own(model)

@@ -36,6 +36,7 @@ class Desk:
     behaviours: Behaviours
     timing: Timing
     seed: int
+    may_write: Callable[[str, str], bool]  # whether a project's service agent may write in a bucket
 
 
 class _Over(Exception):
@@ -82,6 +83,11 @@ class Run:
     @property
     def _timing(self) -> Timing:
         return self._behaviour.timing or self._desk.timing
+
+    @property
+    def _may_export(self) -> bool:
+        bucket = GcsUri.parse(self._job.output_prefix).bucket
+        return self._desk.may_write(bucket, self._job.project)
 
     def _put(self, change: Callable[[SimulatedJob, datetime], SimulatedJob]) -> None:
         self._desk.book.put(change(self._job, _now()))
@@ -212,7 +218,7 @@ class Run:
         if self._job.state is JobState.CANCELLING:
             await self._wait(self._timing.cancelling_s)
             await self._stay(JobState.CANCELLING)
-        if self._behaviour.export_denied:
+        if self._behaviour.export_denied or not self._may_export:
             self._fail(_denied(self._job))
             return
         if output.begun or not self._stopping:

@@ -1,4 +1,4 @@
-"""The Vertex AI surface: batch prediction jobs, and the operations that delete them.
+"""The Vertex AI surface: batch prediction jobs, the operations that delete them, and models.
 
 What it speaks is REST as the aiplatform v1 discovery document (revision 20261106) has it, as v1beta1 too.
 """
@@ -15,9 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
+import orjson
 from aiohttp import web
 
 from vertexq.errors import NotFound, Refused
+from vertexq.simulator.access import Access
 from vertexq.simulator.behaviour import Behaviour, Behaviours
 from vertexq.simulator.creates import AcceptedCreate, Journal
 from vertexq.simulator.exchanges import Exchange, Exchanges
@@ -30,6 +32,7 @@ from vertexq.simulator.vertex.admin import vertex_admin_routes
 from vertexq.simulator.vertex.buckets import BucketCalls
 from vertexq.simulator.vertex.gate import CREATE, Call, Gate
 from vertexq.simulator.vertex.jobs import JobBook
+from vertexq.simulator.vertex.models import Models
 from vertexq.simulator.vertex.operations import Operations
 from vertexq.simulator.vertex.replies import answer, job_json, operation_json, page_size_from
 from vertexq.simulator.vertex.requests import invalid, job_from, output_prefix_of, project_number, uris_of
@@ -39,6 +42,8 @@ from vertexq.states import JobState
 _LOCATION = "/{version:v1|v1beta1}/projects/{project:[^/]+}/locations/{location:[^/]+}"
 _JOBS = f"{_LOCATION}/batchPredictionJobs"
 _JOB = f"{_JOBS}/{{job:[^/:]+}}"
+_PUBLISHED = "/{version:v1|v1beta1}/publishers/{publisher:[^/]+}/models/{model:[^/:]+}"
+_OWN_MODEL = f"{_LOCATION}/models/{{model:[^/:]+}}"
 # google-cloud-aiplatform asks for operations below /ui
 _OPERATION = f"{_LOCATION.replace('v1beta1', 'v1beta1|ui')}/operations/{{operation:[^/:]+}}"
 
@@ -60,8 +65,12 @@ class VertexSurface:
         home: Path | None = None,
         required_token: str = "",
         record_exchanges: bool = False,
+        access: Access | None = None,
+        models: Models | None = None,
     ) -> None:
         self.behaviours = behaviours or Behaviours(Behaviour())
+        self._access = access or Access()
+        self._models = models or Models()
         self._faults = faults
         self._home = home
         self._timing = timing or Timing()
@@ -117,22 +126,27 @@ class VertexSurface:
             ("POST", _JOB + ":cancel", "batchPredictionJobs.cancel", self._cancel),
             ("GET", _OPERATION, "operations.get", self._operation),
             ("POST", _OPERATION + ":wait", "operations.wait", self._operation),
+            ("GET", _OWN_MODEL, "models.get", self._own_model),
+            ("GET", _PUBLISHED, "aiplatform.publishers.models.get", self._published_model),
         ]
         for verb, path, name, call in methods:
-            method = name if name == CREATE else f"aiplatform.projects.locations.{name}"
+            method = name if name.startswith("aiplatform.") else f"aiplatform.projects.locations.{name}"
             yield web.route(verb, path, self._gate.through(call, method=method))
-        yield from vertex_admin_routes(self.behaviours, lambda: self.accepted)
+        yield from vertex_admin_routes(self.behaviours, self._models, lambda: self.accepted, self.again)
 
     async def _create(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        location = request.match_info["location"]
-        given = job_from(body, location=location)
+        match = request.match_info
+        job = self._new_job(await request.read(), match["project"], match["location"])
+        return answer(job_json(job), request)
+
+    def _new_job(self, body: bytes, project: str, location: str) -> SimulatedJob:
+        given = job_from(body, location=location, models=self._models)
         now = datetime.now(UTC)
         number = self._book.next_number()
         job = SimulatedJob(
             number=number,
             id=self._book.job_id(number),
-            project=project_number(request.match_info["project"]),
+            project=project_number(project),
             location=location,
             display_name=str(given["displayName"]),
             model=str(given["model"]),
@@ -143,9 +157,33 @@ class VertexSurface:
             created=now,
             updated=now,
         )
+        self._access.met(job.project)
         self._accept(job, body)
         self._begin(job.name)
-        return answer(job_json(job), request)
+        return job
+
+    def again(self, display_name: str) -> str:
+        """Accept the newest create of this display name once more, as if it had been sent twice.
+
+        Return the name of the new job; raise ``NotFound``. Call it on the simulator's loop.
+        """
+        names = [create.name for create in self.accepted if create.display_name == display_name]
+        job = self._book.get(names[-1]) if names else None
+        if job is None:
+            raise NotFound(f"no job of the display name {display_name!r} was accepted", status=404)
+        return self._new_job(orjson.dumps(job.body), job.project, job.location).name
+
+    async def _published_model(self, request: web.Request) -> web.Response:
+        match = request.match_info
+        self._models.check_published(match["publisher"], match["model"])
+        name = f"publishers/{match['publisher']}/models/{match['model']}"
+        return answer({"name": name, "versionId": "default", "launchStage": "GA"}, request)
+
+    async def _own_model(self, request: web.Request) -> web.Response:
+        name = f"{_parent_of(request)}/models/{request.match_info['model']}"
+        self._models.check_own(name)
+        about = {"name": name.partition("@")[0], "displayName": "a tuned model", "versionId": "1"}
+        return answer(about, request)
 
     def _accept(self, job: SimulatedJob, body: bytes) -> None:
         """Write the create down; from here on the job would be paid for."""
@@ -167,6 +205,7 @@ class VertexSurface:
             behaviours=self.behaviours,
             timing=self._timing,
             seed=self._seed,
+            may_write=self._access.agent_may_write,
         )
         run = self._runs[name] = Run(desk, name)
         task = asyncio.create_task(run.run())
