@@ -1,58 +1,29 @@
-"""Batches: enter them, move them, count the slots they hold, and pin the output they wrote."""
+"""Batches: look them up, move them, and pin the output they wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from vertexq.ledger.base import LedgerPart, change, check_claim, check_move, fetch, first_audit, write_audit
-from vertexq.ledger.convert import to_batch, to_submission
-from vertexq.ledger.schema import audit, batches, ranges, spool
+from vertexq.ledger.base import change, check_claim, check_move, fetch, write_audit
+from vertexq.ledger.convert import to_batch
+from vertexq.ledger.schema import batches, ranges
+from vertexq.ledger.staging import Staging
 from vertexq.ledger.times import database_now
-from vertexq.ledger.values import BatchFields, Claim, NewBatch, OutputRange, Record
-from vertexq.model import Batch, Counts, JobStats, Submission, Usage
-from vertexq.states import BATCH_TERMINAL, BatchState, SubmissionState
+from vertexq.ledger.values import BatchFields, Claim, OutputRange, Record
+from vertexq.model import Batch
+from vertexq.states import BATCH_TERMINAL, BatchState
 
 _LISTED = [column for column in batches.c if column.name != "found"]
-_SETTLE_LOOK_S = 60.0
-"""How often a running submission is looked at in case the hint that would settle it was lost."""
 
 
-class Batches(LedgerPart):
-    """The part of the ledger that knows batches."""
-
-    def add_batches(self, submission: Submission, new: Sequence[NewBatch], *, claim: Claim) -> Submission:
-        """Enter a submission's batches as ready, set it running and drop its spool: all or nothing."""
-        check_move(submission.state, SubmissionState.RUNNING)
-        with self._writing() as connection:
-            now = database_now(connection)
-            row = change(
-                connection,
-                Record.SUBMISSION,
-                submission.id,
-                version=submission.version,
-                now=now,
-                values={
-                    "state": SubmissionState.RUNNING,
-                    "rows": sum(batch.rows for batch in new),
-                    "attempts": 0,
-                    "reason": "",
-                    "next_action_at": now + timedelta(seconds=_SETTLE_LOOK_S),
-                    "hint_sent_at": None,
-                },
-                claim=claim,
-            )
-            write_audit(
-                connection, Record.SUBMISSION, row, came_from=submission.state, now=now, actor=claim.owner
-            )
-            _enter(connection, submission.id, new, now, claim.owner)
-            connection.execute(delete(spool).where(spool.c.submission_id == submission.id))
-            return to_submission(row)
+class Batches(Staging):
+    """The part of the ledger that knows batches, staged or on their way in."""
 
     def batches(self, submission_id: str) -> list[Batch]:
         """Return a submission's batches by ordinal, without ``found``."""
@@ -149,16 +120,6 @@ def move_in(
     return to_batch(row)
 
 
-def _enter(
-    connection: Connection, submission_id: str, new: Sequence[NewBatch], now: datetime, actor: str
-) -> None:
-    """Insert batches and the first line of each one's audit trail."""
-    rows = [_new_row(submission_id, batch, now) for batch in new]
-    if rows:
-        connection.execute(insert(batches), rows)
-        connection.execute(insert(audit), [first_audit(Record.BATCH, row, now, actor) for row in rows])
-
-
 def _mark_done(connection: Connection, done: OutputRange) -> None:
     marked = connection.execute(
         update(ranges)
@@ -178,21 +139,3 @@ def _mark_done(connection: Connection, done: OutputRange) -> None:
 
 def _to_range(row: RowMapping) -> OutputRange:
     return OutputRange(**{field.name: row[field.name] for field in fields(OutputRange)})
-
-
-def _new_row(submission_id: str, new: NewBatch, now: datetime) -> dict[str, Any]:
-    given = {field.name: getattr(new, field.name) for field in fields(NewBatch)}
-    return given | {
-        "submission_id": submission_id,
-        "labels": dict(new.labels),
-        "estimate": asdict(new.estimate) if new.estimate else None,
-        "estimate_pusd": new.estimate.cost_pusd if new.estimate else None,
-        "estimate_tokens": new.estimate.tokens if new.estimate else 0,
-        "version": 1,
-        "stats": asdict(JobStats()),
-        "counts": asdict(Counts()),
-        "usage": asdict(Usage()),
-        "created_at": now,
-        "updated_at": now,
-        "next_action_at": now if new.state is BatchState.READY else None,
-    }
