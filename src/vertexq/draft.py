@@ -13,16 +13,21 @@ from tempfile import SpooledTemporaryFile
 
 import orjson
 
+from vertexq.check.report import Report
+from vertexq.check.verdict import Prepared, Verdict
 from vertexq.errors import BadSource
 from vertexq.families.base import Family
-from vertexq.intake import Intake, Prepared
+from vertexq.intake import Intake, Template
 from vertexq.lines import Block, LineSplitter, Oversized
-from vertexq.spool import pack
+from vertexq.model import Estimate, Policy
+from vertexq.spool import CHUNK_BYTES, pack, unpack
 from vertexq.uniqueness import KeyLog
 
 _LENGTH = Struct(">I")
 _IN_MEMORY_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 1024 * 1024
+_WAITING_ROWS = 10_000
+_NO_POLICY = Policy()
 _UTF_8 = getincrementaldecoder("utf-8")
 _ADVICE = {
     errno.ENOENT: "Check the name; one that starts with no / counts from the current directory",
@@ -38,52 +43,81 @@ class Draft:
     and the same rows have the same fingerprint.
     """
 
-    def __init__(self, family: Family, *, name: str, key_field: str, identity: Mapping[str, object]) -> None:
-        self.intake = Intake(family, name=name, key_field=key_field)
+    def __init__(
+        self,
+        family: Family,
+        *,
+        name: str,
+        key_field: str,
+        identity: Mapping[str, object],
+        policy: Policy = _NO_POLICY,
+        template: Template | None = None,
+    ) -> None:
+        self.intake = Intake(family, name=name, key_field=key_field, policy=policy, template=template)
+        self.verdict = Verdict(report=Report(), estimate=Estimate())  # of the rows; known when it is closed
         self._keys = KeyLog()
         self._digest = blake2b(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS), digest_size=16)
+        self._waiting: list[Prepared] = []
+        self._waiting_bytes = 0
         self._file = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  (closed by discard)
 
     def add_rows(self, rows: Iterable[object]) -> None:
         """Take rows as values."""
-        self._store(row for value in rows if (row := self.intake.row(value)) is not None)
+        for value in rows:
+            self.add_row(value)
+
+    def add_row(self, value: object) -> None:
+        """Take one row as a value."""
+        if (row := self.intake.row(value)) is not None:
+            self._keep(row)
 
     def add_file(self, path: Path, *, line_limit_bytes: int) -> None:
         """Take the lines of a JSON Lines file; raise ``BadSource`` when it cannot be read."""
-        self._store(rows_of_file(path, self.intake, line_limit_bytes=line_limit_bytes))
+        for row in rows_of_file(path, self.intake, line_limit_bytes=line_limit_bytes):
+            self._keep(row)
 
     def add_stream(self, stream: BufferedIOBase, *, line_limit_bytes: int) -> None:
         """Take the lines of an open JSON Lines stream, to its end."""
-        self._store(rows_of_stream(stream, self.intake, line_limit_bytes=line_limit_bytes))
+        for row in rows_of_stream(stream, self.intake, line_limit_bytes=line_limit_bytes):
+            self._keep(row)
 
     def close(self) -> str:
-        """Return the fingerprint, once every row is known to be good."""
-        for line, earlier in self._keys.duplicates():
-            self.intake.duplicate(line, earlier)
-        self.intake.close()
+        """Return the fingerprint, once it is known what becomes of every row."""
+        self._write()
+        self.intake.note_duplicates(self._keys)
+        self.verdict = self.intake.close()
         return self._digest.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the spool's chunks, one at a time."""
-        self._file.seek(0)
-        while head := self._file.read(_LENGTH.size):
-            yield self._file.read(_LENGTH.unpack(head)[0])
+        """Yield the spool's chunks, one at a time, as they are to be staged."""
+        if self.verdict.sifts:
+            yield from pack(self.verdict.sift(row for chunk in self._chunks() for row in unpack(chunk)))
+        else:
+            yield from self._chunks()
 
     def discard(self) -> None:
         """Drop the temporary files. Safe to repeat."""
         self._keys.close()
         self._file.close()
 
-    def _store(self, rows: Iterator[Prepared]) -> None:
-        for chunk in pack(self._noted(rows)):
-            self._file.write(_LENGTH.pack(len(chunk)) + chunk)
+    def _keep(self, row: Prepared) -> None:
+        self._keys.add(row.key, row.line)
+        self._digest.update(b"%d %s\0%d " % (len(row.key), row.key.encode(), len(row.request)))
+        self._digest.update(row.request or row.reason.encode())
+        self._waiting.append(row)
+        self._waiting_bytes += len(row.request)
+        if self._waiting_bytes >= CHUNK_BYTES or len(self._waiting) >= _WAITING_ROWS:
+            self._write()
 
-    def _noted(self, rows: Iterator[Prepared]) -> Iterator[Prepared]:
-        for row in rows:
-            self._keys.add(row.key, row.line)
-            self._digest.update(b"%d %s\0" % (len(row.key), row.key.encode()))
-            self._digest.update(row.request)
-            yield row
+    def _write(self) -> None:
+        for chunk in pack(self._waiting):
+            self._file.write(_LENGTH.pack(len(chunk)) + chunk)
+        self._waiting, self._waiting_bytes = [], 0
+
+    def _chunks(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while head := self._file.read(_LENGTH.size):
+            yield self._file.read(_LENGTH.unpack(head)[0])
 
 
 def rows_of_file(path: Path, intake: Intake, *, line_limit_bytes: int) -> Iterator[Prepared]:

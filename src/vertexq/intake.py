@@ -1,133 +1,277 @@
 """What a producer passes in, one row after the other, into rows that can be staged. No I/O.
 
-Fed with lines or values; every fault is noted with its line, and ``close`` raises with all of them, so that
-nothing is sent of a source that is not whole.
+Fed with lines or values. Every row is checked against all rules, so that one pass finds every fault; what
+only the whole source shows (equal keys, one path with two types) is in the verdict at its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from array import array
+from bisect import insort
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import orjson
 
+from vertexq.check.faults import Fault, Flaw, Rule, fault_of
+from vertexq.check.report import SHOWN_FAULTS, Report, Tally
+from vertexq.check.rows import Checked, Requests, not_finite, split
+from vertexq.check.shapes import Groups
+from vertexq.check.strict import Unfit, loads
+from vertexq.check.verdict import Prepared, Verdict, aside
 from vertexq.errors import BadSource
 from vertexq.families.base import Family, NoRequest
-from vertexq.keys import KEY_LIMIT_BYTES, fingerprint
+from vertexq.keys import KEY_LIMIT_BYTES
 from vertexq.lines import Block, Oversized
-from vertexq.model import GcsUri
+from vertexq.model import Estimate, GcsUri, Policy
+from vertexq.uniqueness import KeyLog
 
-SHOWN_FAULTS = 10
-"""How many faults an error lists; the rest are counted."""
+__all__ = ["SHOWN_FAULTS", "Intake", "Prepared", "Verdict", "check_object"]
+
+Template = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+_FLAWS_MOST = 5  # of one row
+_NO_POLICY = Policy()
+_JSON_ARRAY = Flaw(
+    Rule.JSON_ARRAY, "", "this is a JSON array, not JSON Lines", "write one object a line (jq -c '.[]')"
+)
+_NOT_OBJECT = Flaw(Rule.NOT_OBJECT, "", "a line must be a JSON object", "write one JSON object a line")
 
 
-class Prepared(NamedTuple):
-    """A row ready to be staged: the producer's key, the request's fingerprint and JSON, where it came from.
+class _Bad(ValueError):
+    """A row that cannot be sent, with all its flaws; its key, when it has one that can be used."""
 
-    ``line`` counts from 1.
-    """
-
-    key: str
-    fingerprint: bytes
-    request: bytes
-    line: int
+    def __init__(self, *flaws: Flaw, key: str | None = None) -> None:
+        super().__init__()
+        self.flaws = flaws
+        self.key = key
 
 
 class Intake:
-    """Checks the rows of one source. ``name`` is what errors call the source."""
+    """Checks the rows of one source. ``name`` is what errors call the source.
 
-    def __init__(self, family: Family, *, name: str, key_field: str = "key") -> None:
+    A ``template`` turns each record into a row first. With ``policy.set_aside`` a bad row comes out with its
+    reason, otherwise it does not come out at all.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        *,
+        name: str,
+        key_field: str = "key",
+        policy: Policy = _NO_POLICY,
+        template: Template | None = None,
+    ) -> None:
         self.family = family
         self.name = name
-        self.rows = 0
         self.key_field = key_field
-        self.fault_count = 0
-        self.faults: list[str] = []  # the first of them, with their lines
+        self.policy = policy
+        self.template = template
+        self.rows = 0  # that came out, set aside or not
+        self._tally = Tally()
+        self._requests = Requests(family.check, repair=policy.repair)
+        self._groups = Groups()
+        self._weights: list[list[int]] = []  # of each group: rows, input, output tokens, rows without a limit
+        self._duplicates = array("Q")
+        self._duplicate_faults: list[Fault] = []
         self._lines = 0
+        self._number = 0  # of rows that are not blank
+        self._aside = 0
+
+    @property
+    def fault_count(self) -> int:
+        """Return how many rows had a fault so far."""
+        return self._tally.faulty
 
     def block(self, item: Block | Oversized) -> list[Prepared]:
         """Take the lines of a JSON Lines source; blank lines are passed over."""
         if isinstance(item, Oversized):
             self._lines += 1
-            self._fault(f"the line has {item.size_bytes:,} bytes, more than the limit")
-            return []
+            text = f"the line has {item.size_bytes:,} bytes, more than the limit"
+            row = self._taken(self._refuse, Flaw(Rule.LINE_SIZE, "", text, "make it shorter"))
+            return [row] if row is not None else []
         return [row for line in item.lines if (row := self._line(line)) is not None]
 
     def row(self, value: object) -> Prepared | None:
-        """Take one row as a value: a text or an object; None when it has a fault."""
+        """Take one row as a value: a text or an object; None when it has a fault and is not set aside."""
         self._lines += 1
-        if not isinstance(value, str | Mapping):
-            self._fault(f"a row is a text or a mapping, this is {type(value).__name__}")
-            return None
-        try:
-            return self._prepare(value)  # pyright: ignore[reportUnknownArgumentType]
-        except (NoRequest, TypeError, ValueError) as error:
-            self._fault(str(error))
-            return None
+        return self._taken(self._of_value, value)
 
-    def close(self) -> None:
-        """Raise ``BadSource`` when a row had a fault or there was no row at all."""
-        if self.fault_count:
-            raise BadSource(self._report())
-        if not self.rows:
+    def note_duplicates(self, keys: KeyLog) -> None:
+        """Note the rows whose key was there before."""
+        for line, earlier in keys.duplicates():
+            self.duplicate(line, earlier)
+
+    def duplicate(self, line: int, earlier: int) -> None:
+        """Note that the row of ``line`` has the key of an ``earlier`` one."""
+        insort(self._duplicates, line)
+        text, mend = f"the same key as line {earlier}; every row needs its own", "rename one of them"
+        if len(self._duplicate_faults) < SHOWN_FAULTS:
+            fault = Fault(line=line, rule=Rule.DUPLICATE_KEY, text=text, mend=mend)
+            self._duplicate_faults.append(fault)
+
+    def verdict(self) -> Verdict:
+        """Return what the rows so far show together."""
+        groups, policy = self._groups, self.policy
+        split_up = len(groups.all) > 1 and not policy.split_conflicts
+        outside = sum(group.rows for group in groups.all) - groups.all[groups.largest].rows if split_up else 0
+        return Verdict(
+            report=self._report(outside),
+            estimate=self._estimate(groups.largest if split_up else None),
+            only_group=groups.largest if split_up else None,
+            conflicts=tuple(self._conflict_reasons()) if split_up else (),
+            duplicates=self._duplicates,
+        )
+
+    def close(self) -> Verdict:
+        """Return the verdict; raise ``BadSource`` when a row cannot be sent, or there is none to send."""
+        verdict = self.verdict()
+        report = verdict.report
+        if report.faulty and not self.policy.set_aside:
+            head = f"{report.faulty:,} of {report.rows:,} rows cannot be enqueued; nothing was sent."
+            raise BadSource("\n  ".join([f"{self.name}: {head}", *report.lines()]))
+        if not report.rows:
             raise BadSource(f"{self.name} holds no rows; nothing was sent. Pass at least one request.")
+        if report.aside >= report.rows:
+            head = f"none of {report.rows:,} rows can be sent, so there is nothing to run; nothing was sent."
+            raise BadSource("\n  ".join([f"{self.name}: {head}", *report.lines()]))
+        return verdict
 
     def _line(self, line: bytes) -> Prepared | None:
         self._lines += 1
         if not line or line == b"\r":
             return None
-        if self._lines == 1 and line.lstrip().startswith(b"["):
-            self._fault("this is a JSON array, not JSON Lines: write one object a line (jq -c '.[]')")
-            return None
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            self._fault(f"not valid JSON: {error.msg} (column {error.colno})")
-            return None
-        if isinstance(value, dict):
-            self._lines -= 1
-            return self.row(value)  # pyright: ignore[reportUnknownArgumentType]
-        self._fault("a line must be a JSON object")
-        return None
+        return self._taken(self._of_line, line)
 
-    def _prepare(self, value: str | Mapping[str, Any]) -> Prepared:
-        request = self.family.request(value)
+    def _taken(self, prepare: Callable[[Any], Prepared], what: Any) -> Prepared | None:
+        """Prepare a row; when it cannot be, note its faults and set it aside if that is the policy."""
+        row: Prepared | None
+        try:
+            row = prepare(what)
+        except _Bad as bad:
+            faults = [fault_of(flaw, self._lines) for flaw in bad.flaws[:_FLAWS_MOST]]
+            self._tally.row(faults)
+            row = self._set_aside(faults, bad.key) if self.policy.set_aside else None
+        self._number += 1
+        if row is not None:
+            self.rows += 1
+        return row
+
+    def _set_aside(self, faults: list[Fault], key: str | None) -> Prepared:
+        self._aside += 1
+        first = faults[0]
+        where = f" at {first.path}" if first.path else ""
+        reason = f"{first.rule}{where}: {first.text}"
+        return aside(f"{self._number}~{self._lines}" if key is None else key, self._lines, reason)
+
+    def _refuse(self, flaw: Flaw) -> Prepared:
+        raise _Bad(flaw)
+
+    def _of_line(self, line: bytes) -> Prepared:
+        if self._number == 0 and line.lstrip().startswith(b"["):
+            raise _Bad(_JSON_ARRAY)
+        try:
+            value = loads(line)
+        except Unfit as error:
+            raise _Bad(error.flaw) from None
+        if not isinstance(value, dict):
+            raise _Bad(_NOT_OBJECT)
+        return self._of_value(cast("dict[str, Any]", value))
+
+    def _of_value(self, value: object) -> Prepared:
+        if not isinstance(value, str | Mapping):
+            text = f"a row is a text or a mapping, this is {type(value).__name__}"
+            raise _Bad(Flaw(Rule.REQUEST, "", text, "pass a prompt or an object with a request"))
+        record = cast("str | Mapping[str, Any]", value)
+        key = self._key(record)
+        try:
+            if self.template is not None:
+                record = self.template({"prompt": record} if isinstance(record, str) else record)
+            checked = self._checked(self.family.request(record))
+        except (NoRequest, TypeError, ValueError, RecursionError) as error:
+            raise _Bad(
+                Flaw(Rule.REQUEST, "", str(error), "see producing.md for the forms of a row"), key=key
+            ) from None
+        return self._placed(key, checked)
+
+    def _checked(self, request: Mapping[str, Any]) -> Checked:
         text = orjson.dumps(request)
-        key = self._key(value)
-        self.rows += 1
-        return Prepared(key, fingerprint(request), text, self._lines)
+        if b"null" in text and (flaw := next(not_finite(request), None)):
+            return Checked(b"", b"", (), (flaw,), (), 0, 0)
+        fields = cast("dict[str, bytes]", {name: bytes(raw) for name, raw in split(text).items()})
+        return self._requests.check(fields)
+
+    def _placed(self, key: str, checked: Checked) -> Prepared:
+        if checked.flaws:
+            raise _Bad(*checked.flaws, key=key)
+        group = self._groups.place(checked.signature, self._lines)
+        if isinstance(group, Flaw):
+            raise _Bad(group, key=key)
+        self._tally.repairs.update(checked.repairs)
+        self._weigh(group, checked)
+        return Prepared(
+            key, checked.fingerprint, checked.request, self._lines,
+            group, checked.input_tokens, checked.output_tokens,
+        )  # fmt: skip
+
+    def _weigh(self, group: int, checked: Checked) -> None:
+        if group == len(self._weights):
+            self._weights.append([0, 0, 0, 0])
+        weights = self._weights[group]
+        weights[0] += 1
+        weights[1] += checked.input_tokens
+        weights[2] += checked.output_tokens
+        weights[3] += not checked.output_tokens
 
     def _key(self, value: str | Mapping[str, Any]) -> str:
         key = None if isinstance(value, str) else value.get(self.key_field)
         if key is None:
-            return str(self.rows)
+            return str(self._number)
         if not isinstance(key, str | int) or isinstance(key, bool):
-            raise NoRequest(f"the key in {self.key_field!r} must be a text or an integer")
+            raise _Bad(self._bad_key("must be a text or an integer"))
         text = str(key)
-        if not text or len(text.encode()) > KEY_LIMIT_BYTES or not text.isprintable():
-            raise NoRequest(
-                f"the key in {self.key_field!r} must have 1 to {KEY_LIMIT_BYTES} bytes, all of them printable"
-            )
+        if (
+            not 0 < len(text) <= KEY_LIMIT_BYTES
+            or not text.isprintable()
+            or len(text.encode()) > KEY_LIMIT_BYTES
+        ):
+            raise _Bad(self._bad_key(f"must have 1 to {KEY_LIMIT_BYTES} bytes, all of them printable"))
         return text
 
-    def _fault(self, text: str) -> None:
-        """Note a fault of the line at hand."""
-        self.fault_count += 1
-        if len(self.faults) < SHOWN_FAULTS:
-            self.faults.append(f"line {self._lines}: {text}")
+    def _bad_key(self, text: str) -> Flaw:
+        return Flaw(Rule.KEY, "", f"the key in {self.key_field!r} {text}", "give the row another key")
 
-    def duplicate(self, line: int, earlier: int) -> None:
-        """Note that the row of ``line`` has the key of an ``earlier`` one."""
-        self.fault_count += 1
-        if len(self.faults) < SHOWN_FAULTS:
-            self.faults.append(f"line {line}: the same key as line {earlier}; every row needs its own")
+    def _report(self, outside: int) -> Report:
+        tally, rules = self._tally, dict(self._tally.rules)
+        late: list[Fault] = []
+        if outside:
+            rules[Rule.CONFLICT] = outside
+            late += [fault_of(flaw, line) for line, flaw in self._groups.outsiders()]
+        if self._duplicates:
+            rules[Rule.DUPLICATE_KEY] = len(self._duplicates)
+            late += self._duplicate_faults
+        late.sort(key=lambda fault: fault.line)
+        condemned = outside + len(self._duplicates)
+        return Report(
+            rows=self._number,
+            faulty=tally.faulty + condemned,
+            faults=tuple([*tally.faults, *late][:SHOWN_FAULTS]),
+            rules=rules,
+            repairs=dict(tally.repairs),
+            groups=tuple(group.rows for group in self._groups.all),
+            aside=self._aside + condemned if self.policy.set_aside else 0,
+        )
 
-    def _report(self) -> str:
-        more = self.fault_count - len(self.faults)
-        tail = [f"and {more:,} more"] if more else []
-        faulty = f"{self.fault_count:,} of {self._lines:,} rows cannot be enqueued"
-        head = f"{self.name}: {faulty}; nothing was sent."
-        return "\n  ".join([head, *self.faults, *tail])
+    def _estimate(self, only: int | None) -> Estimate:
+        chosen = self._weights if only is None else self._weights[only : only + 1]
+        rows, inputs, outputs, assumed = (
+            (sum(column) for column in zip(*chosen, strict=True)) if chosen else (0,) * 4
+        )
+        return Estimate(rows=rows, input_tokens=inputs, output_tokens=outputs, assumed_rows=assumed)
+
+    def _conflict_reasons(self) -> list[str]:
+        """Return, for each group, why its rows cannot run with the largest one's."""
+        return self._groups.reasons()
 
 
 def check_object(uri: str) -> None:

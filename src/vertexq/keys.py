@@ -40,10 +40,22 @@ def fingerprint(request: Any) -> bytes:
     The echo carries extra nulls and another order of keys (a row printed in Google's Gemini batch
     documentation shows both), so nulls are dropped and keys sorted before hashing.
     """
-    text = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
-    if b"null" in text:
-        text = orjson.dumps(_without_nulls(request), option=orjson.OPT_SORT_KEYS)
+    return digest_of(canonical(request))
+
+
+def digest_of(text: bytes) -> bytes:
+    """Return the fingerprint of a request in its canonical form."""
     return blake2b(text, digest_size=8).digest()
+
+
+def canonical(value: Any) -> bytes:
+    """Return a value as JSON with its keys sorted and its nulls dropped; nothing for a null alone."""
+    if value is None:
+        return b""
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    if b"null" in text:
+        text = orjson.dumps(_without_nulls(value), option=orjson.OPT_SORT_KEYS)
+    return text
 
 
 def _without_nulls(value: Any) -> Any:

@@ -17,6 +17,10 @@ ROWS = st.builds(
     fingerprint=st.binary(min_size=8, max_size=8),
     request=REQUESTS,
     line=st.integers(1, 10**9),
+    group=st.integers(0, 49),
+    input_tokens=st.integers(0, 10**9),
+    output_tokens=st.integers(0, 10**9),
+    reason=st.just("") | TEXT,
 )
 
 
@@ -32,7 +36,7 @@ def test_rows_come_back_in_their_order(rows: list[Prepared]) -> None:
 
 
 def test_a_separator_inside_a_text_is_no_separator() -> None:
-    """JSON escapes tabs and newlines, so the first three tabs of a line are the spool's own."""
+    """JSON escapes tabs and newlines, so the first tabs of a line are the spool's own."""
     row = Prepared("a\tb\nc", b"12345678", orjson.dumps({"prompt": "x\ty\nz\u2028"}), 3)
 
     assert unpacked(list(spool.pack([row]))) == [row]

@@ -87,12 +87,12 @@ def _examined(name: str, family: Family, *, key_field: str, line_limit_bytes: in
     try:
         for row in rows_of_file(Path(name), intake, line_limit_bytes=line_limit_bytes):
             keys.add(row.key, row.line)
-        for line, earlier in keys.duplicates():
-            intake.duplicate(line, earlier)
+        intake.note_duplicates(keys)
     finally:
         keys.close()
-    faults = intake.faults if intake.rows or intake.faults else ["it holds no rows"]
-    return Examined(file=name, rows=intake.rows, faulty=intake.fault_count, faults=faults)
+    report = intake.verdict().report
+    faults = [str(fault) for fault in report.faults] if report.rows else ["it holds no rows"]
+    return Examined(file=name, rows=intake.rows, faulty=report.faulty, faults=faults)
 
 
 def _say(one: Examined) -> None:

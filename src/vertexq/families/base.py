@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vertexq.check.base import FieldRules
 from vertexq.rows import Read
 
 
@@ -18,7 +19,8 @@ class Family:
     """One kind of model and the lines it reads and writes.
 
     ``request`` turns what a producer passed for one row (a text or an object) into the request that is sent,
-    or raises ``NoRequest``. ``read`` turns an output line into an answer.
+    or raises ``NoRequest``. ``read`` turns an output line into an answer. ``check`` holds the family's rules
+    for requests; ``estimate`` returns (input tokens, most output tokens, 0 without a limit) of a request.
     """
 
     name: str
@@ -28,3 +30,5 @@ class Family:
     read: Read
     rows_limit: int
     input_limit_bytes: int
+    check: FieldRules
+    estimate: Callable[[Mapping[str, Any]], tuple[int, int]]

@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from vertexq.families.base import Family, NoRequest
+from vertexq.families.gemini_rules import RULES, estimate
 from vertexq.families.row_status import parse_status
 from vertexq.results import Outcome
 from vertexq.rows import Answer, AnswerColumns, Unreadable
@@ -267,4 +268,6 @@ FAMILY = Family(
     read=read,
     rows_limit=200_000,  # requests a job (Google's batch prediction overview, read 2026-11-21)
     input_limit_bytes=1_000_000_000,  # one input file (the same page)
+    check=RULES,
+    estimate=estimate,
 )

@@ -1,0 +1,32 @@
+"""What a model family adds to the check: pure functions over one field of a request. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from vertexq.check.faults import Flaw
+
+
+class Weight(NamedTuple):
+    """What a field of a request weighs: text to read, other input, and the longest answer it allows."""
+
+    text_bytes: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldRules:
+    """A family's rules.
+
+    ``check`` yields what is wrong with a field's value, ``check_names`` what is wrong with the names of all
+    fields together, ``weigh`` says what a field weighs. ``mend`` returns a field's value with its harmless
+    defects repaired, and the kinds of repairs; the value that it is given stays as it is.
+    """
+
+    check: Callable[[str, object], Iterator[Flaw]]
+    check_names: Callable[[Collection[str]], Iterator[Flaw]]
+    weigh: Callable[[str, object], Weight]
+    mend: Callable[[str, Any], tuple[Any, tuple[str, ...]]]

@@ -1,0 +1,74 @@
+"""What a whole source shows, once it has been read to its end: which rows go where. No I/O."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from vertexq.check.faults import Rule
+from vertexq.check.report import Report
+from vertexq.model import Estimate
+
+
+class Prepared(NamedTuple):
+    """A row ready to be staged: the producer's key, the request's fingerprint and JSON, where it came from.
+
+    ``line`` counts from 1. Rows of one ``group`` have one shape; groups never share a batch. The tokens are
+    an estimate, ``output_tokens`` the most the row may answer or 0 when it sets no limit. A row with a
+    ``reason`` is set aside: its request is empty, and it ends as failed with this reason.
+    """
+
+    key: str
+    fingerprint: bytes
+    request: bytes
+    line: int
+    group: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was found, what the rows that can run will take, and which rows only the whole file condemns.
+
+    ``only_group`` is the one group that runs, None when every one does; ``duplicates`` are the lines of rows
+    whose key was there before, in order.
+    """
+
+    report: Report
+    estimate: Estimate
+    only_group: int | None = None
+    conflicts: tuple[str, ...] = ()
+    duplicates: array[int] = field(default_factory=lambda: array("Q"))
+
+    def sift(self, rows: Iterable[Prepared]) -> Iterator[Prepared]:
+        """Yield the rows, with those set aside that only the whole source condemns."""
+        if self.only_group is None and not self.duplicates:
+            return iter(rows)
+        return map(self._sifted, rows)
+
+    @property
+    def sifts(self) -> bool:
+        """Tell whether ``sift`` changes any row."""
+        return self.only_group is not None or bool(self.duplicates)
+
+    def _sifted(self, row: Prepared) -> Prepared:
+        if self._is_duplicate(row.line):
+            reason = row.reason or f"{Rule.DUPLICATE_KEY}: an earlier row has the same key"
+            return aside(f"{row.key}~{row.line}", row.line, reason)
+        if row.reason or self.only_group is None or row.group == self.only_group:
+            return row
+        return aside(row.key, row.line, self.conflicts[row.group])
+
+    def _is_duplicate(self, line: int) -> bool:
+        at = bisect_left(self.duplicates, line)
+        return at < len(self.duplicates) and self.duplicates[at] == line
+
+
+def aside(key: str, line: int, reason: str) -> Prepared:
+    """Return a row that is set aside."""
+    return Prepared(key, b"", b"", line, reason=reason)
