@@ -203,13 +203,17 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens; ``total`` is computed where Google leaves it out."""
+    """Tokens; ``total`` is computed where Google leaves it out.
+
+    ``unpriced`` are those of rows that no price was known for: what they cost is unknown.
+    """
 
     prompt_tokens: int = 0
     output_tokens: int = 0
     thoughts_tokens: int = 0
     cached_tokens: int = 0
     total_tokens: int = 0
+    unpriced_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         """Add field by field."""
@@ -219,6 +223,7 @@ class Usage:
             thoughts_tokens=self.thoughts_tokens + other.thoughts_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             total_tokens=self.total_tokens + other.total_tokens,
+            unpriced_tokens=self.unpriced_tokens + other.unpriced_tokens,
         )
 
 
@@ -265,9 +270,9 @@ class Submission:
         return tuple(self.source.split("\n")) if self.source else ()
 
     @property
-    def cost_usd(self) -> float:
-        """Return the actual cost so far, in US dollars."""
-        return self.cost_pusd / PUSD_PER_USD
+    def cost_usd(self) -> float | None:
+        """Return the actual cost so far, in US dollars; None when rows were answered without a price."""
+        return None if self.usage.unpriced_tokens else self.cost_pusd / PUSD_PER_USD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +299,7 @@ class Batch:
     attempt: int  # creates tried; counts from 1, 0 before the first
     output_prefix: str  # of the current attempt
     sent_at: datetime | None
-    looks: int  # empty looks for an ambiguous job so far
+    looks: int  # for the job since it was sent; 0 when the answer was clear
     job_name: str
     job_state: str
     job_state_since: datetime | None

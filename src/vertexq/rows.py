@@ -16,11 +16,16 @@ from vertexq.model import PUSD_PER_USD, Usage
 from vertexq.prices import Price
 from vertexq.ranks import RANK_BYTE
 from vertexq.results import Outcome, QuarantinedLine, Row
+from vertexq.rowcosts import RowCost
 
 _SUCCEEDED = Outcome.SUCCEEDED
 _BLANK = (b"", b"\r")
 _SHORT = 2
-_FREE = Price(0, 0, 0)
+_UNPRICED = Price(1, 1, 1)  # not money: a sum of counts that can be judged like one
+_MOST_TOKENS = 2**32
+"""Token counts are int32 (discovery document, revision 20261106): a longer or negative one is no count."""
+MOST_PUSD = 40 * PUSD_PER_USD
+"""A row's cost above this is not believed: 200,000 such rows still add up to less than 64 bits."""
 _new_row = cast("Callable[[type[Row], tuple[object, ...]], Row]", vars(tuple)["__new__"])
 """Make a row of a tuple of its columns: what ``Row._make`` does, without the detour."""
 
@@ -94,16 +99,23 @@ class RowReader:
     """Reads the blocks of one source range and keeps account of what has been found.
 
     ``ranks`` is the state of the batch (see ``vertexq.ranks``) and is changed in place. A line whose row is
-    there already with an outcome at least as good is counted in ``repeated`` and left out.
+    there already with an outcome at least as good is counted in ``repeated`` and left out. ``costs`` are
+    those of rows that a better answer may replace; what such a row has cost is then taken back.
     """
 
     def __init__(
-        self, context: ReadContext, read: Read, ranks: bytearray, match: Match | None = None
+        self,
+        context: ReadContext,
+        read: Read,
+        ranks: bytearray,
+        match: Match | None = None,
+        costs: dict[int, RowCost] | None = None,
     ) -> None:
         self.context = context
         self.ranks = ranks
         self.usage = Usage()
         self.cost_pusd = 0
+        self.costs = {} if costs is None else costs
         self.repeated = 0
         self._read = read
         self._match = match
@@ -122,10 +134,12 @@ class RowReader:
         add, add_index = into.rows.append, into.indexes.append
         submission_id, batch_id, sent, name = c.submission_id, c.batch_id, c.rows, c.source_object
         generation, attempt, best = c.source_generation, c.attempt, RANK_BYTE[_SUCCEEDED]
-        price = c.price or _FREE
+        price = c.price or _UNPRICED
+        most_pusd, most_tokens = MOST_PUSD, _MOST_TOKENS
         input_pusd, output_pusd, rebate_pusd = price.input_pusd, price.output_pusd, price.rebate_pusd
+        long_from = price.long_from_tokens
         pusd_per_usd, priced = PUSD_PER_USD, c.price is not None
-        prompt_sum = output_sum = thoughts_sum = cached_sum = total_sum = cost_sum = 0
+        prompt_sum = output_sum = thoughts_sum = cached_sum = total_sum = cost_sum = unpriced_sum = 0
         offset = block.offset
         for line in block.lines:
             size = len(line)
@@ -149,18 +163,28 @@ class RowReader:
                     self.repeated += 1
                     continue
                 into.replacing.add(key)
+                self._take_back(index)
             ranks[index] = rank
             cost = None
             if prompt is not None:
-                said, thought, reused = output or 0, thoughts or 0, cached or 0
+                said, thought, reused, whole = output or 0, thoughts or 0, cached or 0, total or 0
                 pusd = prompt * input_pusd + (said + thought) * output_pusd - reused * rebate_pusd
-                prompt_sum += prompt
-                output_sum += said
-                thoughts_sum += thought
-                cached_sum += reused
-                total_sum += total or 0
-                cost_sum += pusd
-                cost = pusd / pusd_per_usd if priced else None
+                if prompt > long_from:
+                    pusd = _long_pusd(price, prompt, said + thought, reused)
+                if not 0 <= pusd <= most_pusd or whole > most_tokens or reused > most_tokens:
+                    unpriced_sum += 1
+                else:
+                    prompt_sum += prompt
+                    output_sum += said
+                    thoughts_sum += thought
+                    cached_sum += reused
+                    total_sum += whole
+                    if priced:
+                        cost_sum += pusd
+                        cost = pusd / pusd_per_usd
+                    if rank != best:
+                        paid = pusd if priced else None
+                        self.costs[index] = RowCost(prompt, said, thought, reused, whole, paid)
             columns = (
                 submission_id, key, batch_id, outcome, text, finish, code, message, prompt, output, thoughts,
                 cached, total, cost, version, at, body, name, generation, start, attempt,
@@ -174,7 +198,29 @@ class RowReader:
             thoughts_tokens=thoughts_sum,
             cached_tokens=cached_sum,
             total_tokens=total_sum,
+            unpriced_tokens=unpriced_sum + (0 if priced else total_sum),
         )
+
+    def set_aside(self, index: int, row: Row) -> None:
+        """Count a row that the store could not hold as quarantined; its cost stays until a better one."""
+        self.ranks[index] = RANK_BYTE[Outcome.QUARANTINED]
+        counted = row.cost_usd is not None or self.context.price is None
+        if counted and row.prompt_tokens is not None:
+            self.costs[index] = RowCost(
+                row.prompt_tokens,
+                row.output_tokens or 0,
+                row.thoughts_tokens or 0,
+                row.cached_tokens or 0,
+                row.total_tokens or 0,
+                None if row.cost_usd is None else round(row.cost_usd * PUSD_PER_USD),
+            )
+
+    def _take_back(self, index: int) -> None:
+        """Forget what the row that is about to be replaced has cost."""
+        cost = self.costs.pop(index, None)
+        if cost is not None:
+            self.usage = cost.taken_from(self.usage)
+            self.cost_pusd -= cost.cost_pusd or 0
 
     def _owner(self, line: bytes) -> tuple[int, str]:
         owner = self._match(line) if self._match else None
@@ -187,3 +233,9 @@ class RowReader:
         return QuarantinedLine(
             c.submission_id, c.batch_id, c.source_object, c.source_generation, offset, size_bytes, reason, raw
         )
+
+
+def _long_pusd(price: Price, prompt: int, answered: int, reused: int) -> int:
+    """Return what a row with a long prompt costs, in pico-dollars."""
+    held = price.long or price
+    return prompt * held.input_pusd + answered * held.output_pusd - reused * held.rebate_pusd

@@ -45,6 +45,15 @@ def test_what_is_packed_is_unpacked(found: bytearray) -> None:
     assert ranks.unpack(ranks.pack(found), rows=len(found)) == found
 
 
+def test_notes_are_kept_behind_the_rows() -> None:
+    """They do not change what is read of the rows; without notes there are none."""
+    packed = ranks.pack(state(Outcome.BLOCKED, None), b"notes")
+
+    assert ranks.unpack(packed, rows=2) == state(Outcome.BLOCKED, None)
+    assert ranks.notes(packed, rows=2) == b"notes"
+    assert ranks.notes(ranks.pack(b"\x05"), rows=1) == ranks.notes(b"", rows=3) == b""
+
+
 def test_nothing_packed_is_a_batch_without_findings() -> None:
     """A batch that was never ingested has an empty column."""
     assert ranks.unpack(b"", rows=4) == bytearray(4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -178,7 +180,8 @@ def test_without_a_price_the_cost_is_left_open() -> None:
 
     (row,) = take(free, good("r0-a", promptTokenCount=100)).rows
 
-    assert (row.cost_usd, free.cost_pusd, free.usage.prompt_tokens) == (None, 0, 100)
+    assert (row.cost_usd, free.cost_pusd) == (None, 0)
+    assert free.usage == Usage(prompt_tokens=100, total_tokens=100, unpriced_tokens=100)
 
 
 @pytest.mark.parametrize(
@@ -221,3 +224,59 @@ def test_all_outcomes_of_a_batch_are_counted_by_the_state() -> None:
 
     assert [index for index in range(5) if state[index] == ranks.NOT_FOUND] == [2, 3]
     assert state[1] == ranks.RANK_BYTE[Outcome.FAILED]
+
+
+def test_a_row_that_a_better_one_replaces_costs_nothing_any_more() -> None:
+    """The store keeps one row a key, and the account follows it: cost, tokens and all."""
+    blocked = orjson.loads(good("r0-a", promptTokenCount=1_000))
+    blocked["response"]["candidates"] = [{"finishReason": "SAFETY"}]
+    replaced = reader()
+
+    take(replaced, orjson.dumps(blocked))
+    assert replaced.cost_pusd == 150_000_000
+    found = take(replaced, good("r0-a", promptTokenCount=10, candidatesTokenCount=2))
+
+    assert outcomes(found) == [("a", "succeeded")]
+    assert replaced.cost_pusd == 10 * 150_000 + 2 * 1_250_000
+    assert replaced.usage == Usage(prompt_tokens=10, output_tokens=2, total_tokens=12)
+    assert replaced.costs == {}
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"promptTokenCount": 2**32},
+        {"promptTokenCount": -1},
+        {"promptTokenCount": 10**30},
+        {"promptTokenCount": 10, "candidatesTokenCount": 2**40},
+        {"promptTokenCount": 0, "cachedContentTokenCount": 5},
+        {"promptTokenCount": 10, "totalTokenCount": 2**70},
+        {"promptTokenCount": 2**31, "candidatesTokenCount": 2**31},
+    ],
+)
+def test_counts_that_cannot_be_true_cost_an_unknown_sum(usage: dict[str, int]) -> None:
+    """A broken count must neither stop the load nor become money; the sum says that it is not all."""
+    careful = reader()
+
+    (row,) = take(careful, b'{"key":"r0-a","status":"","response":' + _answered(usage) + b"}").rows
+
+    assert row.cost_usd is None
+    assert (careful.cost_pusd, careful.usage) == (0, Usage(unpriced_tokens=1))
+
+
+def test_a_long_prompt_has_its_own_price() -> None:
+    """All of the row costs what the tier says, from the first token above its bound."""
+    tier = Price(150_000, 1_250_000, 30_000, 200_000, Price(300_000, 2_500_000, 60_000))
+    long = RowReader(replace(CONTEXT, price=tier), read, ranks.empty(5))
+
+    take(long, good("r0-a", promptTokenCount=200_000, candidatesTokenCount=1))
+    assert long.cost_pusd == 200_000 * 150_000 + 1_250_000
+    take(long, good("r1-b", promptTokenCount=200_001, candidatesTokenCount=1, cachedContentTokenCount=1))
+
+    assert long.cost_pusd == 200_000 * 150_000 + 1_250_000 + 200_000 * 300_000 + 60_000 + 2_500_000
+
+
+def _answered(usage: dict[str, int]) -> bytes:
+    """Return a response whose counts may be of any length."""
+    candidate = {"content": {"parts": [{"text": "Hi."}]}, "finishReason": "STOP"}
+    return json.dumps({"candidates": [candidate], "usageMetadata": usage}).encode()

@@ -11,12 +11,12 @@ from typing import Self
 
 import orjson
 
-from vertexq import ranks
+from vertexq import ranks, rowcosts
 from vertexq.families import family_of
 from vertexq.ledger import Claim, OutputRange
 from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.model import Batch, Counts, GcsUri, Usage
-from vertexq.results import Chunk, Outcome, Progress, SourceRange
+from vertexq.results import Chunk, Progress, SourceRange
 from vertexq.rows import ReadContext, Reading, RowReader
 from vertexq.steps.checksum import RunningChecksum
 from vertexq.steps.matching import ManifestMatch
@@ -121,15 +121,15 @@ class RangeLoad:
         self.quarantined_lines += len(refused)
         for index, row in zip(reading.indexes, reading.rows, strict=True):
             if row.key in refused:
-                self.reader.ranks[index] = ranks.RANK_BYTE[Outcome.QUARANTINED]
+                self.reader.set_aside(index, row)
 
     def counts(self) -> Counts:
         """Return the batch's rows by outcome, this range included."""
         return ranks.counts(self.reader.ranks)
 
     def packed(self) -> bytes:
-        """Return which rows have been found, for the ledger."""
-        return ranks.pack(self.reader.ranks)
+        """Return which rows have been found, for the ledger, and what those cost that may be replaced."""
+        return ranks.pack(self.reader.ranks, rowcosts.encode(self.reader.costs))
 
     def _state(self) -> bytes:
         usage = self.reader.usage
@@ -145,7 +145,9 @@ class RangeLoad:
         tokens, self.reader.cost_pusd, self.quarantined_lines, checksum = orjson.loads(head)
         self._checksum = RunningChecksum(checksum)
         self.reader.usage = _usage(tokens)
-        self.reader.ranks[:] = ranks.unpack(packed, rows=self._batch.rows)
+        rows = self._batch.rows
+        self.reader.ranks[:] = ranks.unpack(packed, rows=rows)
+        self.reader.costs = rowcosts.decode(ranks.notes(packed, rows=rows))
 
 
 def _tokens(usage: Usage) -> list[int]:
@@ -155,17 +157,19 @@ def _tokens(usage: Usage) -> list[int]:
         usage.thoughts_tokens,
         usage.cached_tokens,
         usage.total_tokens,
+        usage.unpriced_tokens,
     ]
 
 
 def _usage(tokens: list[int]) -> Usage:
-    prompt, output, thoughts, cached, total = tokens
+    prompt, output, thoughts, cached, total, unpriced = (*tokens, 0)[:6]  # older notes hold five
     return Usage(
         prompt_tokens=prompt,
         output_tokens=output,
         thoughts_tokens=thoughts,
         cached_tokens=cached,
         total_tokens=total,
+        unpriced_tokens=unpriced,
     )
 
 
@@ -191,4 +195,6 @@ def _reader(services: Services, batch: Batch, part: OutputRange, match: Manifest
         source_generation=part.generation,
         price=services.prices.price_of(batch.model, sent_on),
     )
-    return RowReader(context, family_of(batch.model).read, ranks.unpack(batch.found, rows=batch.rows), match)
+    found = ranks.unpack(batch.found, rows=batch.rows)
+    costs = rowcosts.decode(ranks.notes(batch.found, rows=batch.rows))
+    return RowReader(context, family_of(batch.model).read, found, match, costs)
