@@ -14,6 +14,7 @@ from vertexq.ledger.base import LedgerPart, change, check_move, fetch, write_aud
 from vertexq.ledger.caller import borrowed
 from vertexq.ledger.convert import deadline_at, new_submission_row, to_submission
 from vertexq.ledger.schema import batches, spool, submissions
+from vertexq.ledger.staging import is_staged
 from vertexq.ledger.times import database_now
 from vertexq.ledger.translation import translated
 from vertexq.ledger.values import Claim, Record, SubmissionFields
@@ -180,13 +181,8 @@ def _go_on(connection: Connection, known: Submission, now: datetime) -> Submissi
         .where(batches.c.submission_id == known.id, batches.c.state.not_in(sorted(BATCH_TERMINAL)))
         .values(next_action_at=case((ready, None), else_=now), hint_sent_at=None, attempts=0)
     )
-    to = SubmissionState.RUNNING if _has_batches(connection, known.id) else SubmissionState.QUEUED
+    to = SubmissionState.RUNNING if is_staged(connection, known) else SubmissionState.QUEUED
     return _move(connection, known, to, None, {"next_action_at": now, "attempts": 0}, now)
-
-
-def _has_batches(connection: Connection, submission_id: str) -> bool:
-    query = select(batches.c.id).where(batches.c.submission_id == submission_id).limit(1)
-    return connection.execute(query).first() is not None
 
 
 def _move(
