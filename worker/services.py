@@ -14,7 +14,11 @@ from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Ledger
-from vertexq.limits.rate import RedisCreateLimit
+from vertexq.limits.budget import RetryBudget
+from vertexq.limits.link import Link
+from vertexq.limits.restraint import SharedRestraint
+from vertexq.limits.shape import shapes
+from vertexq.limits.shared import SharedLimits
 from vertexq.model import PUSD_PER_USD, GcsUri
 from vertexq.prices import PriceBook
 from vertexq.settings import Settings
@@ -32,11 +36,14 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
         ledger = Ledger.open(settings.ledger_url)
         stack.callback(ledger.close)
         tokens = await default_tokens(emulator=all_simulated(settings))
-        transport = await stack.enter_async_context(Transport(tokens, deadline_s=settings.request_deadline_s))
+        link = await stack.enter_async_context(Link(settings.broker_url))
+        limits = shared_limits(link, settings)
+        restraint = SharedRestraint(limits, RetryBudget(link), project=settings.project)
+        transport = await stack.enter_async_context(
+            Transport(tokens, deadline_s=settings.request_deadline_s, restraint=restraint)
+        )
         stores = StoreBook(settings.stores, storage_endpoint=settings.storage_endpoint)
         stack.push_async_callback(stores.close)
-        limits = RedisCreateLimit(settings.broker_url, per_minute=settings.creates_per_minute)
-        stack.callback(limits.close)
         yield Services(
             ledger=ledger,
             vertex=Vertex(transport, endpoint=settings.vertex_endpoint),
@@ -49,6 +56,16 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
             luck=random.random,
             prices=PriceBook.open(settings.prices),
         )
+
+
+def shared_limits(link: Link, settings: Settings) -> SharedLimits:
+    """Return the limits that all workers keep to."""
+    of_calls = shapes(
+        creates_per_minute=settings.creates_per_minute,
+        reads_per_minute=settings.reads_per_minute,
+        request_deadline_s=settings.request_deadline_s,
+    )
+    return SharedLimits(link, of_calls)
 
 
 def all_simulated(settings: Settings) -> bool:

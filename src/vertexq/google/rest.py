@@ -22,7 +22,7 @@ from vertexq.google.auth import Tokens
 from vertexq.google.envelope import api_error
 from vertexq.google.failures import translated
 from vertexq.google.hosts import is_google, origin, without_query
-from vertexq.google.pace import Pace
+from vertexq.google.pace import Pace, Restraint, Unrestrained
 
 _CONNECT_S = 10.0
 _SILENCE_S = 30.0  # how long the socket of a call that may be repeated stays silent
@@ -102,11 +102,20 @@ class Transport:
     """What every call to Google goes through. One for a process and its event loop; close it with ``aclose``.
 
     It follows no redirects, knows no cookies and takes no proxy from the environment. The token goes to
-    Google's hosts and to endpoints given to ``trust``, to nobody else.
+    Google's hosts and to endpoints given to ``trust``, to nobody else. Every try of a call that may be
+    repeated asks ``restraint`` first and tells it how it went.
     """
 
-    def __init__(self, tokens: Tokens, *, deadline_s: float = 60.0, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        *,
+        deadline_s: float = 60.0,
+        pace: Pace | None = None,
+        restraint: Restraint | None = None,
+    ) -> None:
         self.pace = pace or Pace()
+        self._restraint = restraint or Unrestrained()
         self._tokens = tokens
         self._deadline_s = deadline_s
         self._trusted: set[str] = set()
@@ -159,25 +168,51 @@ class Transport:
         while True:
             tries += 1
             token: dict[str, str] = {}
+            await self._turn(request, until_s)
             try:
                 token = await self._token(request, until_s)
-                return replace(await self._send(request, until_s, token), tries=tries)
+                return replace(await self._tried(request, until_s, token), tries=tries)
             except VertexqError as error:
                 if not renewed and _unauthenticated(error) and self._tokens.reject(token):
                     renewed = True
                     continue
-                await self.wait(error, tries, until_s)
+                await self.wait(error, tries, until_s, url=request.url)
 
-    async def wait(self, error: VertexqError, tries: int, until_s: float | None = None) -> None:
+    async def _turn(self, request: _Request, until_s: float) -> None:
+        """Wait until the restraint lets the call go; raise ``Unavailable`` when that is past the deadline."""
+        while wait_s := await self._restraint.before(request.url):
+            if asyncio.get_running_loop().time() + wait_s >= until_s:
+                raise Unavailable(
+                    f"{request.tried} was not made: the limits on calls let none through for {wait_s:.0f} s "
+                    "(`vertexq status --limits` says why); it is made again later",
+                    retry_after_s=wait_s,
+                )
+            await asyncio.sleep(wait_s)
+
+    async def _tried(self, request: _Request, until_s: float, token: Mapping[str, str]) -> Answer:
+        try:
+            answer = await self._send(request, until_s, token)
+        except VertexqError as error:
+            await self._restraint.after(request.url, error)
+            raise
+        await self._restraint.after(request.url, None)
+        return answer
+
+    async def wait(
+        self, error: VertexqError, tries: int, until_s: float | None = None, *, url: str = ""
+    ) -> None:
         """Wait after failure number ``tries``; raise ``error`` when another try is useless or too late.
 
-        Without ``until_s`` (the loop's clock) the wait alone must be shorter than the deadline of a call.
+        So it is when the restraint on calls to ``url`` allows no repeat. Without ``until_s`` (the loop's
+        clock) the wait alone must be shorter than the deadline of a call.
         """
         asked_s = error.retry_after_s if isinstance(error, ApiError) else None
         wait_s = self.pace.wait_s(tries, dice=random.random(), retry_after_s=asked_s)
         now_s = asyncio.get_running_loop().time()
         last_s = now_s + self._deadline_s if until_s is None else until_s
         if not error.retryable or wait_s is None or now_s + wait_s >= last_s:
+            raise error
+        if not await self._restraint.may_repeat(url, error):
             raise error
         await asyncio.sleep(wait_s)
 
@@ -205,6 +240,7 @@ class Transport:
                     continue
                 if response.status not in expect:
                     raise (await _whole(response, request)).error()
+                await self._restraint.after(url, None)
                 yield Stream(response, request.tried)
                 return
 

@@ -1,1 +1,1 @@
-"""Limits shared by all workers: Lua in Redis, server time."""
+"""Limits shared by all workers: Lua in Redis, server time. ``docs/limits.md`` says what each number means."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
+from vertexq.errors import Ambiguous, ApiError, Throttled, Unavailable, Unreachable, VertexqError
+
 
 class CallClass(StrEnum):
     """Google's quotas for the control plane, each per project, location and minute."""
@@ -21,6 +23,28 @@ class Verdict(StrEnum):
     BROKEN = "broken"  # 5xx, no answer, no connection
 
 
+GRANT_GOOD_S = 2.0
+"""How soon a call must follow its grant, in seconds: the limits count on it, for they see grants, not calls.
+
+Whoever comes later asks again; the grant that was not used costs nothing but its place.
+"""
+
+_SLOW_DOWN, _BROKEN_FROM = 429, 500
+
+
+def verdict_of(error: VertexqError | None) -> Verdict:
+    """Return the verdict on a call that ended with ``error``, or with success (None).
+
+    An ``Ambiguous`` create is judged by the status that Google answered with; none means no answer.
+    """
+    if isinstance(error, Throttled) or (isinstance(error, ApiError) and error.status == _SLOW_DOWN):
+        return Verdict.THROTTLED
+    if isinstance(error, Unavailable | Ambiguous):
+        no_answer = error.status == 0
+        return Verdict.BROKEN if no_answer or error.status >= _BROKEN_FROM else Verdict.TAKEN
+    return Verdict.BROKEN if isinstance(error, Unreachable) else Verdict.TAKEN
+
+
 class Limits(Protocol):
     """What every call over all workers together must keep to."""
 
@@ -28,7 +52,8 @@ class Limits(Protocol):
         """Take one call; return 0.0, or how long to wait in seconds before asking again.
 
         Raise ``Unreachable`` when the limits cannot be asked: a paid call is then not made. For reads a small
-        limit of this process holds instead, and nothing is raised.
+        limit of this process holds instead, and nothing is raised. The call must be made within
+        ``GRANT_GOOD_S``, and ``tell`` must hear of it.
         """
         ...
 

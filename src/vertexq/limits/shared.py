@@ -1,0 +1,76 @@
+"""Limits on calls over all workers together: in Redis; while it is away no creates, and few reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from vertexq.errors import Unreachable
+from vertexq.limits import gate as gates
+from vertexq.limits.base import CallClass, Verdict
+from vertexq.limits.gate import ASK_AGAIN_US, NAMES, Gate
+from vertexq.limits.link import PREFIX, Link, script
+from vertexq.limits.shape import Shape, alone
+
+GATES = f"{PREFIX}limit:"
+"""Before the keys of limits; what follows is ``projects/P/locations/L/CLASS``."""
+LEAST_WAIT_S = 0.001
+MICRO = 1_000_000
+
+
+class SharedLimits:
+    """The limits of every project and location, each class of calls with its ``shapes``."""
+
+    def __init__(self, link: Link, shapes: Mapping[CallClass, Shape]) -> None:
+        self._link = link
+        self._numbers = {call: shape.numbers() for call, shape in shapes.items()}
+        self._alone = {call: alone(shape).numbers() for call, shape in shapes.items()}
+        self._own: dict[str, Gate] = {}
+        self._probes: dict[str, int] = {}
+        names = next(iter(self._numbers.values()))
+        self._take, self._tell = (
+            script("gate", NAMES=NAMES, SHAPE=tuple(names), WHAT=what, ASK_AGAIN=ASK_AGAIN_US)
+            for what in ("take", "tell")
+        )
+
+    async def take(self, project: str, location: str, call: CallClass) -> float:
+        """Take one call; return 0.0, or the seconds to wait. Raise ``Unreachable`` for a create."""
+        key = gate_key(project, location, call)
+        try:
+            wait_us, probe, _ = await self._link.run(self._take, key, [*self._numbers[call].values()])
+        except Unreachable:
+            if call is CallClass.CREATE:
+                raise
+            wait_us, probe = self._take_alone(key, call), 0
+        if probe:
+            self._probes[key] = probe
+        return max(wait_us / MICRO, LEAST_WAIT_S) if wait_us > 0 else 0.0
+
+    async def tell(
+        self,
+        project: str,
+        location: str,
+        call: CallClass,
+        verdict: Verdict,
+        *,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """Say how a call went; while Redis is away it goes unheard."""
+        key = gate_key(project, location, call)
+        retry_us = round(min(retry_after_s or 0.0, 1e9) * MICRO)
+        args = [*self._numbers[call].values(), verdict.value, retry_us, self._probes.pop(key, 0)]
+        try:
+            await self._link.run(self._tell, key, args)
+        except Unreachable:
+            return
+
+    def _take_alone(self, key: str, call: CallClass) -> int:
+        """Ask the limit of this process, on its own clock."""
+        now_us = time.monotonic_ns() // 1_000
+        self._own[key], grant = gates.take(self._own.get(key), now_us, self._alone[call])
+        return grant.wait_us
+
+
+def gate_key(project: str, location: str, call: CallClass) -> str:
+    """Return the key of a limit."""
+    return f"{GATES}projects/{project}/locations/{location}/{call.value}"
