@@ -17,6 +17,7 @@ from celery.worker import state
 
 from config import logs
 from tasks import runtime
+from vertexq import failpoints
 from vertexq.broker import CeleryHints
 from vertexq.errors import BadInput, VertexqError
 from vertexq.google.auth import default_tokens
@@ -36,6 +37,7 @@ def connect(app: Celery, settings: Settings) -> None:
 
     def check(sender: Any, **_: object) -> None:
         check_worker(str(sender.pool_cls.__module__))
+        arm_failpoint(settings.failpoint)  # before the fork, so that every process has it
 
     def open_runtime(**_: object) -> None:
         runtime.start(lambda: open_services(settings, hints=CeleryHints(app)))
@@ -74,6 +76,17 @@ def check_worker(pool_module: str) -> None:
         _refuse(str(error), code=error.exit_code)
     if pool_module.rpartition(".")[2] not in POOLS:
         _refuse("the worker runs steps on one event loop a process; use --pool prefork (the default) or solo")
+
+
+def arm_failpoint(text: str) -> None:
+    """Arm the point at which this worker shall die, if one is named: a test's wish, never a production's."""
+    try:
+        failpoints.arm(text)
+    except ValueError:
+        known = ", ".join(failpoints.Failpoint)
+        _refuse(f"VERTEXQ_FAILPOINT is NAME or NAME@FILE, not {text[:80]!r}; the names are {known}")
+    if text:
+        structlog.get_logger(__name__).warning("failpoint_armed", point=text.partition("@")[0])
 
 
 def interrupt_later(wait_s: float) -> None:

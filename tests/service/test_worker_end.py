@@ -78,6 +78,20 @@ def test_a_pool_of_threads_is_refused() -> None:
     assert "--pool prefork" in found.stderr
 
 
+def test_a_failpoint_that_nobody_knows_is_refused() -> None:
+    """It would never fire, and a test that armed it would prove nothing."""
+    variables = {
+        "VERTEXQ_VERTEX_ENDPOINT": "http://127.0.0.1:9",
+        "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9",
+        "GOOGLE_CLOUD_PROJECT": "p",
+        "VERTEXQ_STAGING": "gs://b/p",
+    }
+    found = run_worker(VERTEXQ_FAILPOINT="stage.nowhere", **variables)
+
+    assert found.returncode == 2
+    assert "'stage.nowhere'; the names are stage.claimed, " in found.stderr
+
+
 def run_worker(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Start a worker that is expected to refuse."""
     return subprocess.run(
