@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select, text
+from sqlalchemy import Connection, and_, func, select, text
 
 from vertexq.bounds import Bounds, Held, HeldBy
 from vertexq.ledger.base import LedgerPart, check_move
 from vertexq.ledger.batches import move_in
 from vertexq.ledger.schema import batches
+from vertexq.ledger.spending import sent_today, spent
 from vertexq.ledger.times import database_now
 from vertexq.ledger.values import BatchFields, Claim
 from vertexq.model import Batch
 from vertexq.states import BATCH_ACTIVE, BatchState
-
-_FREE = (BatchState.READY, BatchState.REFUSED, BatchState.WITHDRAWN, BatchState.ASIDE)
-_PAID = (BatchState.INGESTED, BatchState.LOST)
 
 
 class Slots(LedgerPart):
@@ -75,29 +73,23 @@ def _held(connection: Connection, batch: Batch, bounds: Bounds, now: datetime) -
         yield from _over(HeldBy.ROWS, rows, batch.rows, bounds.rows)
         wanted = batch.estimate.tokens if batch.estimate else 0
         yield from _over(HeldBy.TOKENS, tokens, wanted, bounds.tokens)
-    cost_pusd = (batch.estimate.cost_pusd or 0) if batch.estimate else 0
+    yield from _held_by_money(connection, batch, bounds, now)
+
+
+def _held_by_money(connection: Connection, batch: Batch, bounds: Bounds, now: datetime) -> Iterator[Held]:
+    """Yield the cap and the budget; without an estimate a budget cannot be kept, so it is in the way."""
+    cost_pusd = batch.estimate.cost_pusd if batch.estimate else None
     if bounds.daily_pusd is not None:
-        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        spent = _spent(connection, and_(b.project == batch.project, b.sent_at >= today))
-        yield from _over(HeldBy.DAILY_CAP, spent, cost_pusd, bounds.daily_pusd)
+        taken = spent(connection, sent_today(batch.project, now))
+        yield from _over(HeldBy.DAILY_CAP, taken, cost_pusd or 0, bounds.daily_pusd)
     if bounds.budget_pusd is not None:
-        spent = _spent(connection, b.submission_id == batch.submission_id)
-        yield from _over(HeldBy.BUDGET, spent, cost_pusd, bounds.budget_pusd)
+        taken = spent(connection, batches.c.submission_id == batch.submission_id)
+        if cost_pusd is None:
+            yield Held(by=HeldBy.BUDGET, taken=taken, wanted=0, bound=bounds.budget_pusd)
+        else:
+            yield from _over(HeldBy.BUDGET, taken, cost_pusd, bounds.budget_pusd)
 
 
 def _over(by: HeldBy, taken: int, wanted: int, bound: int | None) -> Iterator[Held]:
     if bound is not None and taken + wanted > bound:
         yield Held(by=by, taken=taken, wanted=wanted, bound=bound)
-
-
-def _spent(connection: Connection, which: ColumnElement[bool]) -> int:
-    """Return what batches cost: the actual cost of those that are paid, the estimate of those in flight."""
-    spent = connection.execute(_spending(which)).scalar_one()
-    return int(spent or 0)
-
-
-def _spending(which: ColumnElement[bool]) -> Select[int]:
-    b = batches.c
-    most = case((b.cost_pusd > func.coalesce(b.estimate_pusd, 0), b.cost_pusd), else_=b.estimate_pusd)
-    cost = case((b.state.in_(_FREE), 0), (b.state.in_(_PAID), b.cost_pusd), else_=func.coalesce(most, 0))
-    return select(func.sum(cost)).where(which)
