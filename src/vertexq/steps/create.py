@@ -15,6 +15,7 @@ it waits, longer each time up to ``Backoff.longest_s``, says why in the ledger, 
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 import structlog
 
@@ -33,7 +34,7 @@ from vertexq.google.messages import job_body
 from vertexq.google.vertex import NOT_SENT
 from vertexq.ids import attempt_tag
 from vertexq.ledger import Bounds, Claim, Held, HeldBy, Record
-from vertexq.limits.base import CallClass, Verdict
+from vertexq.limits.base import GRANT_GOOD_S, CallClass, Verdict
 from vertexq.model import Batch, Job, Submission
 from vertexq.money import held_sentence
 from vertexq.states import BatchState, SubmissionState
@@ -84,8 +85,9 @@ async def _send(services: Services, batch: Batch, claim: Claim) -> None:
         return
     if batch.attempt and await adopt(services, batch, claim, everywhere=True):
         return
-    if wait_s := await _turn_in_s(services, batch):
-        _later(services, batch, claim, wait_s)
+    turn = await _turn(services, batch)
+    if turn.wait_s:
+        _later(services, batch, claim, turn.wait_s)
         return
     reach(Failpoint.CREATE_GRANTED)
     prefix = folder(batch) + attempt_tag(batch.attempt + 1)
@@ -95,6 +97,10 @@ async def _send(services: Services, batch: Batch, claim: Claim) -> None:
         _wait_for_room(services, batch, claim, sending)
         return
     reach(Failpoint.CREATE_INTENDED)
+    if not await _in_turn(services, batch, turn):
+        late = Ambiguous("its turn was over before it was sent; it takes another", code=NOT_SENT)
+        _unsent(services, sending, claim, late, before=batch)
+        return
     await _post(services, sending, claim, before=batch)
 
 
@@ -108,23 +114,38 @@ def _bounds(options: Options, submission: Submission) -> Bounds:
     )
 
 
-async def _turn_in_s(services: Services, batch: Batch) -> float:
-    """Ask the limit for one create: 0.0 when it is granted, else how long to stay away, in seconds.
+class _Turn(NamedTuple):
+    """One create is granted (``wait_s`` is 0.0) until then on the loop's clock, or must wait so long."""
+
+    wait_s: float
+    good_until_s: float
+
+
+async def _in_turn(services: Services, batch: Batch, turn: _Turn) -> bool:
+    """Tell whether a create may go now; a turn that was lost over committing the intent is taken anew."""
+    if asyncio.get_running_loop().time() <= turn.good_until_s:
+        return True
+    return not (await _turn(services, batch)).wait_s
+
+
+async def _turn(services: Services, batch: Batch) -> _Turn:
+    """Ask the limit for one create.
 
     A short wait is spent here, so that waiting batches follow one another as fast as the limit lets them. A
     limit that cannot be asked means: not now.
     """
-    wait_s = 0.0
+    wait_s = good_until_s = 0.0
     for _ in range(SHORT_WAITS):
+        good_until_s = asyncio.get_running_loop().time() + GRANT_GOOD_S
         try:
             wait_s = await services.limits.take(batch.project, batch.location, CallClass.CREATE)
         except Unreachable as error:
-            log.warning("limit_unreachable", batch=batch.id, reason=str(error))
-            return LIMIT_WAIT_S
+            log.debug("limit_unreachable", batch=batch.id, reason=str(error))  # the link warns, once
+            return _Turn(LIMIT_WAIT_S, 0.0)
         if not 0.0 < wait_s <= PATIENCE_S:
             break
         await asyncio.sleep(wait_s)
-    return wait_s
+    return _Turn(wait_s, good_until_s)
 
 
 async def _post(services: Services, batch: Batch, claim: Claim, *, before: Batch) -> None:
