@@ -24,18 +24,13 @@ async def look(services: Services, batch: Batch, *, everywhere: bool) -> list[Jo
     job is looked for by its label, then by its display name, and ``everywhere`` also among all jobs of the
     location since the first attempt, which are compared here.
     """
-    found = await labelled(services, batch)
+    found = await _listed(services, batch, f'labels.vertexq="{batch.id}"')
     if not found:
         found = await _listed(services, batch, f'display_name="{batch.id}"')
     if not found and everywhere:
         since = (_first_sent_at(services.ledger, batch) - seconds(SKEW_S)).strftime("%Y-%m-%dT%H:%M:%SZ")
         found = await _listed(services, batch, f'create_time>="{since}"')
     return keep_first(found)
-
-
-async def labelled(services: Services, batch: Batch) -> list[Job]:
-    """Return the jobs of a batch that Google finds by the label; one cheap call."""
-    return await _listed(services, batch, f'labels.vertexq="{batch.id}"')
 
 
 async def _listed(services: Services, batch: Batch, query: str) -> list[Job]:
@@ -61,8 +56,12 @@ def folder(batch: Batch) -> str:
 
 
 def keep_first(jobs: Sequence[Job]) -> list[Job]:
-    """Order jobs so that the first is the one to keep: the oldest of those that have not failed."""
-    return sorted(jobs, key=lambda job: (job.state in _IN_VAIN, job.create_time or _LATEST, job.job_id))
+    """Order jobs so that the first is the one to keep: the oldest of those that have not failed.
+
+    A job that is there twice, as pages of a list may repeat, is one.
+    """
+    different = {job.job_id: job for job in jobs}.values()
+    return sorted(different, key=lambda job: (job.state in _IN_VAIN, job.create_time or _LATEST, job.job_id))
 
 
 def uncertain(batch: Batch) -> bool:

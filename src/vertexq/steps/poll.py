@@ -14,16 +14,16 @@ from vertexq.names import TaskName
 from vertexq.retry import poll_wait_s
 from vertexq.states import JOB_TERMINAL, BatchState, JobState
 from vertexq.steps.dispatch import dispatch
-from vertexq.steps.looking import is_of, labelled, uncertain
+from vertexq.steps.looking import is_of, uncertain
 from vertexq.steps.services import Services, seconds
-from vertexq.steps.strays import chase, report, watch
+from vertexq.steps.strays import chase, report
 
 log = structlog.get_logger(__name__)
 
 BATCHES_A_POLL = 500
 _WAITING = frozenset({JobState.PENDING, JobState.QUEUED})
-SINGLE_GETS = 3
-"""Up to this many due batches are asked for one by one; more of them are found in one list."""
+FEW = 3
+"""Up to this many due batches are listed one by one; more of them are found in one list of their place."""
 
 
 async def poll(services: Services, project: str, location: str) -> None:
@@ -33,44 +33,44 @@ async def poll(services: Services, project: str, location: str) -> None:
     """
     await chase(services, project, location)
     due = services.ledger.poll_due(project, location, limit=BATCHES_A_POLL)
-    jobs = await _jobs(services, project, location, due)
+    jobs = await _jobs(services, due)
     slots = False
     for batch in due:
         try:
-            slots = await _observe(services, batch, jobs.get(_job_id(batch.job_name))) or slots
+            slots = _observe(services, batch, jobs.get(_job_id(batch.job_name))) or slots
         except Conflict as error:
             log.info("poll_overtaken", batch=batch.id, reason=str(error))
     if slots:
         await dispatch(services, project, location)
 
 
-async def _jobs(services: Services, project: str, location: str, due: list[Batch]) -> Mapping[str, Job]:
-    """Return the jobs of the batches by job id; one that the list left out is asked for by name.
+async def _jobs(services: Services, due: list[Batch]) -> Mapping[str, Job]:
+    """Return the jobs of the batches by job id; one that the lists left out is asked for by name.
 
-    On the way, other jobs of these batches are noticed and reported.
+    Few are listed by their labels, many together. On the way, other jobs of these batches are reported.
     """
-    many = len(due) > SINGLE_GETS
-    found = await _listed(services, project, location, due) if many else {}
+    found: dict[str, Job] = {}
+    if len(due) > FEW:
+        created = (min(batch.created_at for batch in due) - seconds(86_400)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        query = f'labels.vertexq:* AND create_time>="{created}"'
+        found = await _listed(services, due, query, to_the_end=any(uncertain(batch) for batch in due))
+    else:
+        for batch in due:
+            found |= await _listed(services, [batch], f'labels.vertexq="{batch.id}"', to_the_end=True)
     for batch in due:
         job_id = _job_id(batch.job_name)
         single = None if job_id in found else await _get(services, batch)
         if single is not None:
             found[job_id] = single
-        if not many:
-            await watch(services, batch)
     return found
 
 
-async def _listed(services: Services, project: str, location: str, due: list[Batch]) -> dict[str, Job]:
-    """List the jobs of many batches; to the end when one of the batches may have more than one job."""
-    wanted = {_job_id(batch.job_name) for batch in due}
+async def _listed(services: Services, due: list[Batch], query: str, *, to_the_end: bool) -> dict[str, Job]:
+    """List jobs of batches of one place until all are found, or to the end, where others may turn up."""
     by_label = {batch.id: batch for batch in due}
-    to_the_end = any(uncertain(batch) for batch in due)
-    created = (min(batch.created_at for batch in due) - seconds(86_400)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    wanted = {_job_id(batch.job_name) for batch in due}
     found: dict[str, Job] = {}
-    async for job in services.vertex.list(
-        project, location, filter=f'labels.vertexq:* AND create_time>="{created}"'
-    ):
+    async for job in services.vertex.list(due[0].project, due[0].location, filter=query):
         batch = by_label.get(job.labels.get("vertexq", ""))
         if job.job_id in wanted:
             found[job.job_id] = job
@@ -88,13 +88,12 @@ async def _get(services: Services, batch: Batch) -> Job | None:
         return None
 
 
-async def _observe(services: Services, batch: Batch, job: Job | None) -> bool:
+def _observe(services: Services, batch: Batch, job: Job | None) -> bool:
     """Write down what was seen, and tell whether a slot is free now.
 
     A job that is gone is asked for again and never made anew.
     """
     ledger, now = services.ledger, services.ledger.now()
-    job = job or await _searched(services, batch)
     if job is None:
         return _missed(services, batch)
     since = state_since(batch, job, now)
@@ -138,14 +137,6 @@ def _wait_s(services: Services, batch: Batch) -> float:
         longest_s=services.options.poll_longest_s,
         luck=services.luck(),
     )
-
-
-async def _searched(services: Services, batch: Batch) -> Job | None:
-    """Look for a job that its name does not find among those with its batch's label, before it is lost."""
-    if batch.attempts + 1 < services.options.backoff.attempts:
-        return None
-    same = [job for job in await labelled(services, batch) if job.job_id == _job_id(batch.job_name)]
-    return same[0] if same else None
 
 
 def _missed(services: Services, batch: Batch) -> bool:

@@ -11,7 +11,6 @@ from vertexq.ledger import Stray
 from vertexq.ledger.strays import GONE
 from vertexq.model import Batch, Job
 from vertexq.states import JOB_TERMINAL
-from vertexq.steps.looking import labelled, uncertain
 from vertexq.steps.services import Services, seconds
 
 log = structlog.get_logger(__name__)
@@ -20,24 +19,13 @@ log = structlog.get_logger(__name__)
 async def report(services: Services, batch: Batch, jobs: Iterable[Job]) -> None:
     """Write down jobs of a batch that nobody waits for, and ask Google to stop those that run."""
     for job in jobs:
-        new = services.ledger.note_stray(batch.id, job, actor=services.owner)
-        if not new:
+        kept = job.job_id == batch.job_name.rpartition("/")[2]
+        if kept or not services.ledger.note_stray(batch.id, job, actor=services.owner):
             continue
         log.error(
             "stray_job", submission=batch.submission_id, batch=batch.id, job=job.name, kept=batch.job_name
         )
         await _stop(services, job)
-
-
-async def watch(services: Services, batch: Batch) -> None:
-    """Look whether another job of a bound batch has turned up; a look that fails is made again later."""
-    if not uncertain(batch):
-        return
-    kept = batch.job_name.rpartition("/")[2]
-    try:
-        await report(services, batch, [job for job in await labelled(services, batch) if job.job_id != kept])
-    except (ApiError, Unreachable) as error:
-        log.warning("stray_look_failed", batch=batch.id, error=type(error).__name__)
 
 
 async def chase(services: Services, project: str, location: str) -> None:
