@@ -79,6 +79,7 @@ def options(settings: Settings) -> Options:
         project=settings.project,
         location=settings.location,
         staging=GcsUri.parse(settings.staging),
+        preflight_parks=settings.preflight.lower() == "park",
         lease_s=settings.lease_s,
         heartbeat_s=settings.heartbeat_s,
         poll_interval_s=settings.poll_interval_s,

@@ -38,6 +38,7 @@ class Settings:
     ledger_url: str = field(default="", repr=False)
     allow_open_broker: str = ""
     staging: str = ""
+    preflight: str = "park"
     vertex_endpoint: str = ""
     storage_endpoint: str = ""
     project: str = ""
@@ -175,6 +176,7 @@ TEXTS: dict[str, str] = {
     "ledger_url": "VERTEXQ_LEDGER_URL",
     "allow_open_broker": "VERTEXQ_ALLOW_OPEN_BROKER",
     "staging": "VERTEXQ_STAGING",
+    "preflight": "VERTEXQ_PREFLIGHT",
     "vertex_endpoint": "VERTEXQ_VERTEX_ENDPOINT",
     "storage_endpoint": "STORAGE_EMULATOR_HOST",
     "project": "GOOGLE_CLOUD_PROJECT",
@@ -335,6 +337,7 @@ def _word_faults(settings: Settings) -> Iterator[str]:
         ("log_level", ("debug", "info", "warning", "error")),
         ("log_format", ("json", "plain")),
         ("allow_open_broker", ("", "yes", "no")),
+        ("preflight", ("park", "warn")),
     ):
         value: str = getattr(settings, name)
         if value.lower() not in words:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from tests.service.command_line import CommandLine, Said, command_line
 from vertexq.ledger import Ledger
+from vertexq.simulator.server import Simulator
 from vertexq.testing import valkey_server
 from vertexq.testing.simulator import running_simulator
 
@@ -54,13 +56,13 @@ def diagnose(home: Path, variables: dict[str, str], **changes: str) -> Said:
 
 
 def test_a_machine_where_nothing_is_missing_is_well(tmp_path: Path, whole: dict[str, str]) -> None:
-    """Every check is OK, a line each."""
+    """Every check is OK, a line each; whose service agent it is shows with the first job."""
     said = command_line(tmp_path, **whole).run("doctor")
 
     assert said.code == 0
     checks = [line.split()[:2] for line in said.out.splitlines()]
-    wanted = ("settings", "broker", "ledger", "sweep", "staging", "vertex", "store")
-    assert checks == [["OK", check] for check in wanted]
+    wanted = ("settings", "broker", "ledger", "sweep", "staging", "region", "agent", "vertex", "store")
+    assert checks == [["NOTE" if check == "agent" else "OK", check] for check in wanted]
     assert said.out.endswith(f"ready: sqlite at {tmp_path}/results.db\n")
 
 
@@ -99,6 +101,77 @@ def test_what_cannot_be_reached_fails_and_the_rest_is_still_looked_at(
     assert (said.code, levels(said)[check], levels(said)["vertex"]) == (3, "FAIL", "OK")
     assert says in text(said, check)
     assert "hunter2" not in said.out + said.err
+
+
+@pytest.fixture
+def own_google() -> Iterator[Simulator]:
+    """Run a simulated Google that the test may change."""
+    with running_simulator(buckets=["vertexq"]) as simulator:
+        yield simulator
+
+
+def at(simulator: Simulator) -> dict[str, str]:
+    """Return the variables that send the doctor there."""
+    return {"VERTEXQ_VERTEX_ENDPOINT": simulator.url, "STORAGE_EMULATOR_HOST": simulator.url}
+
+
+def test_rights_that_are_missing_fail_with_the_role_to_grant(
+    tmp_path: Path, whole: dict[str, str], own_google: Simulator
+) -> None:
+    """A job would be paid for, and its answers not read."""
+    own_google.access.deny("vertexq", "storage.objects.list")
+
+    said = diagnose(tmp_path, whole, **at(own_google))
+
+    assert (said.code, levels(said)["staging"]) == (3, "FAIL")
+    assert "lack storage.objects.list" in text(said, "staging")
+    assert "grant their account roles/storage.objectAdmin on the bucket vertexq" in text(said, "staging")
+
+
+def test_a_bucket_elsewhere_and_an_agent_without_rights_are_warned_of(
+    tmp_path: Path, whole: dict[str, str], own_google: Simulator
+) -> None:
+    """Both may be meant, so the exit code is 0."""
+    own_google.access.set_policy("vertexq", {"bindings": []})
+    place = {"GOOGLE_CLOUD_LOCATION": "europe-west4", "GOOGLE_CLOUD_PROJECT": "123456789012"}
+
+    said = diagnose(tmp_path, whole, **at(own_google), **place)
+
+    assert (said.code, levels(said)["region"], levels(said)["agent"]) == (0, "WARN", "WARN")
+    assert "stage in a bucket of europe-west4" in text(said, "region")
+    assert "grant that account roles/storage.objectAdmin" in text(said, "agent")
+
+
+def test_a_model_is_looked_at_when_it_is_named(
+    tmp_path: Path, whole: dict[str, str], own_google: Simulator
+) -> None:
+    """A retired one fails."""
+    own_google.models.retire("gemini-1.5-flash")
+    cli = command_line(tmp_path, **{**whole, **at(own_google)})
+
+    good, gone = (cli.run("doctor", "--json", "--model", f"gemini-{one}-flash") for one in ("2.5", "1.5"))
+
+    assert (good.code, levels(good)["model"]) == (0, "OK")
+    assert (gone.code, levels(gone)["model"]) == (3, "FAIL")
+    assert "take another model, or another location" in text(gone, "model")
+
+
+@pytest.mark.parametrize("changes", [{}, {"VERTEXQ_STAGING": ""}, {"GOOGLE_CLOUD_PROJECT": ""}])
+def test_whatever_is_not_well_says_what_to_do(
+    tmp_path: Path, whole: dict[str, str], own_google: Simulator, changes: dict[str, str]
+) -> None:
+    """A line that only complains helps nobody."""
+    own_google.models.retire("gemini-2.5-flash")
+    own_google.access.deny("vertexq", "storage.objects.create")
+    variables = {**whole, **at(own_google), "GOOGLE_CLOUD_LOCATION": "asia-east1", **changes}
+
+    found = command_line(tmp_path, **variables).run("doctor", "--json", "--model", "gemini-2.5-flash").json()
+
+    bad = [one for one in found if one["level"] in ("WARN", "FAIL")]
+    assert bad
+    assert [
+        one for one in bad if not re.search(r"\b(set|grant|take|stage|start|create|name|run)\b", one["text"])
+    ] == []
 
 
 def test_a_google_that_is_not_there_fails(tmp_path: Path, whole: dict[str, str]) -> None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from functools import partial
 
 from vertexq.errors import BadInput, BadSettings, VertexqError
 from vertexq.plain import duration, lines
 from vertexq.settings import NO_LEDGER, STORE_PREFIX, Settings
 
-if TYPE_CHECKING:
-    from vertexq.google.rest import Transport
-
-GOOGLE_DEADLINE_S = 10.0
 CLOCK_OFF_S = 5.0
 SWEEPS_MISSED = 6
 """After this many sweep intervals without a sweep, nobody seems to be sweeping."""
@@ -26,8 +21,12 @@ class Level(StrEnum):
     """How a check came out."""
 
     OK = "OK"
+    NOTE = "NOTE"  # Google would not say; nothing is known to be wrong
     WARN = "WARN"  # works, but not as it should in production
     FAIL = "FAIL"  # cannot be reached, or is set wrongly
+
+
+_LEVELS = {"fine": Level.OK, "unknown": Level.NOTE, "warning": Level.WARN, "error": Level.FAIL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +39,8 @@ class Finding:
     settings_wrong: bool = False
 
 
-def findings() -> Iterator[Finding]:
-    """Check everything, in the order in which things depend on one another."""
+def findings(model: str = "") -> Iterator[Finding]:
+    """Check everything, in the order in which things depend on one another; a ``model`` only if named."""
     try:
         settings = Settings.from_env()
     except BadSettings as error:
@@ -51,8 +50,7 @@ def findings() -> Iterator[Finding]:
     yield _guarded("broker", lambda: _broker(settings))
     yield _guarded("ledger", lambda: _ledger(settings))
     yield _guarded("sweep", lambda: _sweep(settings))
-    yield _guarded("staging", lambda: asyncio.run(_staging(settings)))
-    yield _guarded("vertex", lambda: asyncio.run(_vertex(settings)))
+    yield from _google(settings, model)
     if not settings.stores:
         yield _warn("stores", f"no store is named here; set {STORE_PREFIX}<NAME>, at least for the workers")
     for name, url in sorted(settings.stores.items()):
@@ -128,29 +126,43 @@ def _sweep(settings: Settings) -> Finding:
     return _ok("sweep", f"the last one was {duration(age_s)} ago")
 
 
-async def _staging(settings: Settings) -> Finding:
-    from vertexq.google.storage import Storage  # noqa: PLC0415
-    from vertexq.model import GcsUri  # noqa: PLC0415
+def _google(settings: Settings, model: str) -> Iterator[Finding]:
+    """Look at what a submission's preflight would look at, and at the list of jobs."""
+    staged = "not looked at: VERTEXQ_STAGING is not set; set it to gs://bucket/prefix"
+    yield (
+        _guarded("staging", lambda: _look_at_google("staging", settings))
+        if settings.staging
+        else _warn("staging", staged)
+    )
+    if settings.staging:
+        yield _guarded("region", lambda: _look_at_google("region", settings))
+    if settings.staging and settings.project:
+        yield _guarded("agent", lambda: _look_at_google("agent", settings))
+    yield _guarded("vertex", lambda: _vertex(settings))
+    if model:
+        yield _guarded("model", lambda: _look_at_google("model", settings, model))
 
-    if not settings.staging:
-        return _warn("staging", "not looked at: VERTEXQ_STAGING is not set")
-    bucket = GcsUri.parse(settings.staging).bucket
-    async with _transport(emulator=bool(settings.storage_endpoint)) as transport:
-        storage = Storage(transport, endpoint=settings.storage_endpoint)
-        place = await storage.bucket_location(bucket)
-    return _ok("staging", f"gs://{bucket} is in {place}")
+
+def _look_at_google(check: str, settings: Settings, model: str = "") -> Finding:
+    from vertexq.cli import google_look  # noqa: PLC0415
+
+    looks = {
+        "staging": partial(google_look.look_at_staging, settings),
+        "region": partial(google_look.look_at_region, settings),
+        "agent": partial(google_look.look_at_agent, settings),
+        "model": partial(google_look.look_at_model, settings, model),
+    }
+    found = asyncio.run(looks[check]())
+    level = Level.FAIL if google_look.unreachable(found) else _LEVELS[found.weight.value]
+    return Finding(check=check, level=level, text=lines(found.text))
 
 
-async def _vertex(settings: Settings) -> Finding:
-    from vertexq.google.vertex import Vertex, base_url  # noqa: PLC0415
+def _vertex(settings: Settings) -> Finding:
+    from vertexq.cli.google_look import look_at_jobs  # noqa: PLC0415
 
     if not settings.project:
-        return _warn("vertex", "not looked at: GOOGLE_CLOUD_PROJECT is not set")
-    async with _transport(emulator=bool(settings.vertex_endpoint)) as transport:
-        vertex = Vertex(transport, endpoint=settings.vertex_endpoint)
-        async for _job in vertex.list(settings.project, settings.location, page_size=1):
-            break
-    host = base_url(settings.location, settings.vertex_endpoint)
+        return _warn("vertex", "not looked at: GOOGLE_CLOUD_PROJECT is not set; set it to the project's id")
+    host = asyncio.run(look_at_jobs(settings))
     return _ok("vertex", f"{host} lists the jobs of {settings.project} in {settings.location}")
 
 
@@ -170,15 +182,6 @@ def _place(url: str) -> str:
 
     scheme, _, place = without_secrets(url).partition("://")
     return f"{scheme} at {place.removeprefix('/') if scheme == 'sqlite' else place}"
-
-
-@asynccontextmanager
-async def _transport(*, emulator: bool) -> AsyncGenerator[Transport]:
-    from vertexq.google.auth import default_tokens  # noqa: PLC0415
-    from vertexq.google.rest import Transport  # noqa: PLC0415
-
-    async with Transport(await default_tokens(emulator=emulator), deadline_s=GOOGLE_DEADLINE_S) as transport:
-        yield transport
 
 
 def _ok(check: str, text: str) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from vertexq.cli.checkup import Finding
 
 
-def doctor(*, as_json: AsJson = False) -> None:
+Model = Annotated[
+    str, typer.Option("--model", help="Also look whether the location knows this model.", metavar="MODEL")
+]
+
+
+def doctor(*, model: Model = "", as_json: AsJson = False) -> None:
     """Look at settings, broker, ledger, Google and the stores; say what is wrong and what to do.
 
     Looking at a store prepares it: its tables or directories are made when they are missing.
@@ -22,7 +27,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
     found: list[Finding] = []
     with reported(as_json=as_json):
-        for finding in findings():
+        for finding in findings(model):
             found.append(finding)
             if not as_json:
                 say(f"{finding.level.value:<5} {finding.check:<14}  {finding.text}")

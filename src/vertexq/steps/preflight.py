@@ -14,13 +14,14 @@ async def preflight(services: Services, submission: Submission) -> None:
     """Return when nothing speaks against a submission; raise ``NotFound`` or ``Refused`` with the reason.
 
     Both mean that a person must mend something; enqueued again, the submission goes on. What could not be
-    found out, and what may go wrong, is logged and lets it pass.
+    found out, and what may go wrong, is logged and lets it pass; so does the rest, unless
+    ``options.preflight_parks``.
     """
     place = place_of(services, submission)
     looks = Surveyor(services.storage, services.vertex).looks(place)
     found = await asyncio.gather(*[services.surveyed.once(key, look) for key, look in looks.items()])
     for finding in found:
-        if finding.weight is Weight.ERROR:
+        if finding.weight is Weight.ERROR and services.options.preflight_parks:
             raise refusal(finding)
 
 

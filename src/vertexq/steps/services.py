@@ -34,6 +34,7 @@ class Options:
     project: str
     location: str
     staging: GcsUri
+    preflight_parks: bool = True
     lease_s: float = 20.0
     heartbeat_s: float = 5.0
     poll_interval_s: float = 30.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 
-from vertexq.errors import ApiError, NotFound, Refused, VertexqError
+from vertexq.errors import NotFound, Refused, Unreachable, VertexqError
 from vertexq.google.messages import BucketInfo
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
@@ -43,12 +43,12 @@ class Weight(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one look found. ``text`` says what is wrong and what to do; ``error`` is Google's, if any."""
+    """What one look found. ``text`` says what is wrong and what to do; ``error`` is what it ran into."""
 
     about: str
     weight: Weight
     text: str
-    error: ApiError | None = field(default=None, compare=False)
+    error: VertexqError | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,13 +166,14 @@ class Surveyor:
             async with asyncio.timeout(self._look_s):
                 return await look
         except TimeoutError:
-            return _unknown(about, f"Google did not answer within {self._look_s:g} s")
+            silent = Unreachable(f"Google did not answer within {self._look_s:g} s; try again later")
+            return Finding(about=about, weight=Weight.UNKNOWN, text=str(silent), error=silent)
         except NotFound as error:
             certain = error.code in _NOT_THERE
             weight = Weight.ERROR if certain else Weight.UNKNOWN  # an emulator's, or a proxy's
             return Finding(about=about, weight=weight, text=str(error), error=error)
         except VertexqError as error:
-            return _unknown(about, str(error))
+            return Finding(about=about, weight=Weight.UNKNOWN, text=str(error), error=error)
 
     async def _project_number(self, project: str, location: str) -> str:
         """Return the number that stands in the names of a project's jobs; empty when it has none yet."""

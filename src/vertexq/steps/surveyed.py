@@ -41,7 +41,7 @@ class Surveyed:
             del self._looking[key]
         if finding.weight is not Weight.ERROR:
             self._kept[key] = (self._clock(), finding)
-        if finding.weight is Weight.WARNING:
+        if finding.weight in (Weight.WARNING, Weight.ERROR):
             log.warning("preflight", about=finding.about, text=finding.text)
         elif finding.weight is Weight.UNKNOWN:
             log.info("preflight_unknown", about=finding.about, text=finding.text)
