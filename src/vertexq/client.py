@@ -92,13 +92,13 @@ class Client:
     def get(self, id: str) -> Status:  # noqa: A002
         """Return how a submission stands; raise ``UnknownSubmission``."""
         ledger = self._need_ledger()
-        return status_of(ledger.submission(id), ledger.batches(id))
+        return status_of(ledger.submission(id), ledger.batches(id), strays=len(ledger.strays(id)))
 
     def list(self, *, states: Collection[SubmissionState] = (), limit: int = 100) -> list[Status]:
         """Return the newest submissions, the newest first."""
         ledger = self._need_ledger()
         found = ledger.submissions(states=states, limit=limit)
-        return [status_of(one, ledger.batches(one.id)) for one in found]
+        return [status_of(one, ledger.batches(one.id), strays=len(ledger.strays(one.id))) for one in found]
 
     def wait(
         self,

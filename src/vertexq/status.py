@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from vertexq.model import PUSD_PER_USD, Batch, Counts, Submission, Usage
+from vertexq.model import PUSD_PER_USD, Batch, Counts, Estimate, OnDeadline, Submission, Usage
+from vertexq.money import estimate_json, in_usd, unknown_cost
+from vertexq.plain import money
 from vertexq.results import Outcome
 from vertexq.states import SUBMISSION_RESTING, SUBMISSION_TERMINAL, BatchState, SubmissionState
 
@@ -17,6 +19,8 @@ class Status:
     """One look at a submission.
 
     ``answered_rows`` is what Google's own counters say while jobs run, ``landed_rows`` what is in the store.
+    ``cost_usd`` is None when the model has no price; ``estimate`` is None until rows have been counted.
+    ``set_aside_rows`` could not be sent and end as failed; ``strays`` counts jobs beside those that are kept.
     """
 
     id: str
@@ -30,12 +34,21 @@ class Status:
     counts: Counts
     quarantined_lines: int
     usage: Usage
-    cost_usd: float
+    cost_usd: float | None
     batches: int
     batches_by_state: dict[str, int]
     job_states: dict[str, int]
     created_at: datetime
     finished_at: datetime | None
+    estimate: Estimate | None = None
+    budget_usd: float | None = None
+    deadline_at: datetime | None = None
+    on_deadline: OnDeadline = OnDeadline.REPORT
+    priority: int = 0
+    tenant: str = ""
+    set_aside_rows: int = 0
+    strays: int = 0
+    warnings: tuple[str, ...] = ()
 
     @property
     def resting(self) -> bool:
@@ -52,6 +65,11 @@ class Status:
         """Tell whether it is done and no row failed, went missing or was set aside."""
         bad = self.counts.failed + self.counts.missing + self.counts.quarantined
         return self.state is SubmissionState.DONE and bad == 0
+
+    @property
+    def cost(self) -> str:
+        """Return what it has cost so far, for people: ``0.051625 USD``, or that no price is known."""
+        return unknown_cost(self.model) if self.cost_usd is None else money(self.cost_usd)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``vertexq status --json`` prints; scripts rely on its names."""
@@ -80,11 +98,20 @@ class Status:
             "reason": self.reason,
             "created_at": self.created_at.isoformat(),
             "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "estimate": estimate_json(self.estimate) if self.estimate else None,
+            "budget_usd": self.budget_usd,
+            "deadline_at": self.deadline_at.isoformat() if self.deadline_at else None,
+            "on_deadline": self.on_deadline.value,
+            "priority": self.priority,
+            "tenant": self.tenant,
+            "set_aside_rows": self.set_aside_rows,
+            "strays": self.strays,
+            "warnings": list(self.warnings),
         }
 
 
-def status_of(submission: Submission, batches: Sequence[Batch]) -> Status:
-    """Put the ledger's records of one submission together."""
+def status_of(submission: Submission, batches: Sequence[Batch], *, strays: int = 0) -> Status:
+    """Put the ledger's records of one submission together; ``strays`` is how many of its jobs are strays."""
     settled = submission.state in SUBMISSION_TERMINAL
     counts, usage, cost_pusd = submission.counts, submission.usage, submission.cost_pusd
     if not settled:
@@ -105,13 +132,28 @@ def status_of(submission: Submission, batches: Sequence[Batch]) -> Status:
         counts=counts,
         quarantined_lines=submission.quarantined_lines,
         usage=usage,
-        cost_usd=cost_pusd / PUSD_PER_USD,
+        cost_usd=_cost_usd(submission, usage, cost_pusd),
         batches=len(batches),
         batches_by_state=_tally([batch.state.value for batch in batches]),
         job_states=_tally([batch.job_state for batch in batches if batch.job_state]),
         created_at=submission.created_at,
         finished_at=submission.finished_at,
+        estimate=submission.estimate,
+        budget_usd=in_usd(submission.terms.budget_pusd),
+        deadline_at=submission.deadline_at,
+        on_deadline=submission.terms.on_deadline,
+        priority=submission.terms.priority,
+        tenant=submission.tenant,
+        set_aside_rows=sum(batch.rows for batch in batches if batch.state is BatchState.ASIDE),
+        strays=strays,
     )
+
+
+def _cost_usd(submission: Submission, usage: Usage, cost_pusd: int) -> float | None:
+    """Return the cost in US dollars; None when answers had no price, or would have none if they came."""
+    estimate = submission.estimate
+    no_price = estimate is not None and estimate.cost_pusd is None and not usage.total_tokens
+    return None if usage.unpriced_tokens or no_price else cost_pusd / PUSD_PER_USD
 
 
 def _answered(batch: Batch) -> int:

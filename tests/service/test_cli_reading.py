@@ -82,6 +82,7 @@ def test_without_an_id_status_lists_the_newest_first(ran: CommandLine) -> None:
 def test_a_ledger_without_submissions_says_so(tmp_path: Path) -> None:
     """An empty array for scripts, a sentence for people."""
     cli = command_line(tmp_path)
+    Ledger.open(f"sqlite:///{tmp_path}/ledger.db").close()
 
     assert cli.run("status").out == "The ledger has no submissions yet.\n"
     assert cli.run("status", "--json").json() == []

@@ -8,6 +8,7 @@ import typer
 
 from vertexq.cli.cancel import cancel
 from vertexq.cli.check import check
+from vertexq.cli.cost import cost
 from vertexq.cli.doctor import doctor
 from vertexq.cli.results import results
 from vertexq.cli.simulate import simulate
@@ -44,5 +45,5 @@ def vertexq_command(
     """Queue work for Vertex AI batch prediction (Gemini Enterprise Agent Platform), and look after it."""
 
 
-for command in (check, submit, status, watch, results, cancel, simulate, doctor):
+for command in (check, submit, status, watch, results, cancel, cost, simulate, doctor):
     app.command()(command)

@@ -27,7 +27,21 @@ def missing_file(url: str) -> Path | None:
     """Return the file of an SQLite ledger that nobody has made yet."""
     scheme, _, path = url.partition(":///")
     file = Path(path.partition("?")[0])
-    return file if scheme.startswith("sqlite") and not file.exists() else None
+    named = scheme.startswith("sqlite") and not path.startswith(
+        "file:"
+    )  # such a URI is SQLite's own business
+    return file if named and not file.exists() else None
+
+
+def no_ledger(url: str) -> str:
+    """Say that there is no ledger to read from; "" when there is one, or when only asking it can tell."""
+    file = missing_file(url)
+    if file is None:
+        return ""
+    return (
+        f"there is no ledger at {file.absolute()}: nothing has been enqueued with these settings; "
+        "VERTEXQ_LEDGER_URL says where it is"
+    )
 
 
 def look_at_ledger(url: str) -> LedgerLook:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vertexq.cli.reporting import on_terminal, say
+from vertexq.model import OnDeadline
+from vertexq.money import said_estimate
 from vertexq.plain import money, one_line
 from vertexq.results import Outcome
 from vertexq.status import Status
@@ -25,15 +27,30 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         ("store", status.store),
         ("rows", f"{status.sent_rows:,} sent, {status.answered_rows:,} answered" if status.sent_rows else ""),
         ("outcomes", _tally({outcome.value: getattr(status.counts, outcome.value) for outcome in Outcome})),
+        ("set aside", f"{status.set_aside_rows:,} rows that cannot be sent" if status.set_aside_rows else ""),
         ("lines aside", f"{status.quarantined_lines:,} quarantined" if status.quarantined_lines else ""),
         ("batches", _tally(status.batches_by_state)),
         ("Google's jobs", _tally(status.job_states)),
         ("tokens", _tokens(status)),
-        ("cost", money(status.cost_usd) if status.landed_rows else ""),
+        ("strays", f"{status.strays:,} jobs beside ours, cancelled where they ran" if status.strays else ""),
+        ("estimate", said_estimate(status.estimate, model=status.model).line if status.estimate else ""),
+        ("budget", money(status.budget_usd) if status.budget_usd is not None else ""),
+        ("cost", status.cost if status.landed_rows else ""),
+        ("tenant", status.tenant),
+        ("priority", str(status.priority or "")),
+        ("deadline", _deadline(status)),
+        *(("warning", text) for text in status.warnings),
         ("created", status.created_at.isoformat(timespec="seconds")),
         ("finished", status.finished_at.isoformat(timespec="seconds") if status.finished_at else ""),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _deadline(status: Status) -> str:
+    if status.deadline_at is None:
+        return ""
+    rest = "runs again" if status.on_deadline is OnDeadline.RERUN else "is reported as missing"
+    return f"{status.deadline_at.isoformat(timespec='seconds')}, then the rest {rest}"
 
 
 def _tokens(status: Status) -> str:
@@ -49,11 +66,10 @@ def _tally(counts: dict[str, int]) -> str:
 
 
 COLUMNS = ("id", "state", "model", "store", "sent", "landed", "failed", "cost", "created")
-
-
-CUT_FIRST = ("model", "store", "created")
-WIDE_COLUMNS = 110
-"""A terminal narrower than this is not shown when a submission was created."""
+DROPPED = ("created", "store", "model", "cost")
+"""What a narrow terminal does without, the first one first; id, state and counts always stay."""
+GAP = 2
+"""Spaces between columns."""
 
 
 def say_statuses(statuses: Sequence[Status]) -> None:
@@ -76,24 +92,34 @@ def _columns(status: Status) -> list[str]:
         str(status.sent_rows),
         str(status.landed_rows),
         str(counts.failed + counts.missing + counts.quarantined),
-        f"{status.cost_usd:.6f}",
+        "unknown" if status.cost_usd is None else f"{status.cost_usd:.6f}",
         status.created_at.isoformat(timespec="seconds"),
     ]
 
 
 def _table(statuses: Sequence[Status]) -> None:
-    """Draw a table; where it is too wide, ids and numbers are kept whole and other columns are cut."""
+    """Draw a table as wide as the terminal: columns are left out until the others are whole."""
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     console = Console()
-    names = COLUMNS if console.width >= WIDE_COLUMNS else COLUMNS[:-1]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for at, name in enumerate(names):
-        whole = max(len(name), *(len(_columns(status)[at]) for status in statuses))
-        width = None if name in CUT_FIRST else whole
-        table.add_column(name, no_wrap=True, min_width=width)
-    for status in statuses:
-        table.add_row(*map(Text, _columns(status)[: len(names)]))
+    rows = [_columns(status) for status in statuses]
+    shown = shown_columns(rows, width=console.width)
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
+    for at in shown:
+        table.add_column(COLUMNS[at], no_wrap=at > 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(row[at]) for at in shown))
     console.print(table)
+
+
+def shown_columns(rows: Sequence[Sequence[str]], *, width: int) -> list[int]:
+    """Return which columns fit, whole, into ``width`` characters; an id that is too long is folded."""
+    widths = [max(len(name), *(len(row[at]) for row in rows)) for at, name in enumerate(COLUMNS)]
+    shown = list(range(len(COLUMNS)))
+    for name in DROPPED:
+        if sum(widths[at] + GAP for at in shown) - GAP <= width:
+            break
+        shown.remove(COLUMNS.index(name))
+    return shown

@@ -9,6 +9,7 @@ import typer
 import vertexq
 from vertexq.cli.reporting import LIMIT_MOST, AsJson, reported, say, say_json
 from vertexq.cli.standing import say_status, say_statuses
+from vertexq.settings import Settings
 
 
 def status(
@@ -25,16 +26,25 @@ def status(
 
     The exit code is 0 whenever the submission is known; that of ``watch`` says how it ended.
     """
+    from vertexq.cli.ledger_look import no_ledger  # noqa: PLC0415
+
     with reported(as_json=as_json), vertexq.Client() as client:
+        missing = no_ledger(Settings.for_producer().ledger_url)
         if submission_id is None:
-            found = client.list(limit=limit)
+            found = [] if missing else client.list(limit=limit)
             if as_json:
                 say_json([one.to_json() for one in found])
             elif found:
                 say_statuses(found)
             else:
-                say("The ledger has no submissions yet.")
+                say(
+                    f"{missing[:1].upper()}{missing[1:]}."
+                    if missing
+                    else "The ledger has no submissions yet."
+                )
             return
+        if missing:
+            raise vertexq.UnknownSubmission(missing)
         one = client.get(submission_id)
         if as_json:
             say_json(one.to_json())
