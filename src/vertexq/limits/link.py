@@ -33,10 +33,12 @@ class Link:
     """One client for a process and its event loop; connects when it is first asked. Close it with ``aclose``.
 
     Connecting and answering take at most ``time_out_s`` each. After a failure Redis is left alone for
-    ``rest_s``: whoever asks meanwhile gets ``Unreachable`` at once.
+    ``rest_s``: whoever asks meanwhile gets ``Unreachable`` at once. Without ``warn`` nothing is logged.
     """
 
-    def __init__(self, url: str, *, time_out_s: float = TIME_OUT_S, rest_s: float = REST_S) -> None:
+    def __init__(
+        self, url: str, *, time_out_s: float = TIME_OUT_S, rest_s: float = REST_S, warn: bool = True
+    ) -> None:
         self._redis = redis.Redis.from_url(
             redis_url(url),
             decode_responses=True,
@@ -46,6 +48,7 @@ class Link:
             retry=Retry(NoBackoff(), 1, supported_errors=(NoConnection,)),
         )
         self._rest_s = rest_s
+        self._warn = warn
         self._away_until_s = 0.0
         self._is_away = False
         self._scripts: dict[str, Any] = {}
@@ -110,12 +113,12 @@ class Link:
         except (RedisError, OSError) as error:
             self._note_away(type(error).__name__)
             raise _unreachable(type(error).__name__) from error
-        if self._is_away:
+        if self._is_away and self._warn:
             log.info("limits_reachable_again")
         self._is_away = False
 
     def _note_away(self, why: str) -> None:
-        if not self._is_away:
+        if self._warn and not self._is_away:
             log.warning("limits_unreachable", error=why, effect="creates wait, reads go on slowly")
         self._is_away = True
         self._away_until_s = asyncio.get_running_loop().time() + self._rest_s
