@@ -64,7 +64,8 @@ class Document:
 
     def _methods(self) -> list[Method]:
         locations = self._document["resources"]["projects"]["resources"]["locations"]["resources"]
-        wanted = (locations["batchPredictionJobs"], locations["operations"])
+        published = self._document["resources"]["publishers"]["resources"]["models"]
+        wanted = (locations["batchPredictionJobs"], locations["operations"], locations["models"], published)
         shared = frozenset(self._document["parameters"])
         return [_method(each, shared) for group in wanted for each in group["methods"].values()]
 

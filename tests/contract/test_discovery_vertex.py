@@ -99,6 +99,21 @@ async def test_our_client_is_refused_in_googles_words(simulator: Simulator, prox
     assert [create.name for create in simulator.accepted] == [created.name]
 
 
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", f"{PARENT}/models/17", "gemini-2.0-flash-001"])
+async def test_our_client_looks_models_up(simulator: Simulator, proxy: Recording, model: str) -> None:
+    """A publisher's, a tuned one, and both when they are gone."""
+    async with Transport(Tokens()) as transport:
+        vertex = Vertex(transport, endpoint=proxy.url)
+        known = await vertex.model(LOCATION, model)
+        simulator.models.retire(known.rpartition("/")[2], "gemini-2.0-flash")
+
+        with pytest.raises(NotFound, match="was never there, or is retired") as raised:
+            await vertex.model(LOCATION, model)
+
+    assert known.endswith(model.rpartition("/")[2])
+    assert (raised.value.status, raised.value.code) == (404, "NOT_FOUND")
+
+
 @pytest.mark.parametrize(
     ("behaviour", "state"),
     [

@@ -95,6 +95,18 @@ def test_genai_creates_a_job_and_reads_its_output(simulator: Simulator, client: 
     assert {row["key"] for row in read_rows(simulator.url, directory)} == {"k-one", "k-two", "k-three"}
 
 
+def test_genai_looks_a_model_up(simulator: Simulator, client: Api) -> None:
+    """It is there, until it is retired."""
+    found = client.models.get(model=MODEL)
+    simulator.models.retire(MODEL)
+
+    with pytest.raises(errors.ClientError) as raised:
+        client.models.get(model=MODEL)
+
+    assert found.name == f"publishers/google/models/{MODEL}"
+    assert (raised.value.code, raised.value.status) == (404, "NOT_FOUND")
+
+
 def test_genai_turns_the_pages_of_a_list(client: Api) -> None:
     """Every job is listed once, newest first, however small the pages; a filter chooses."""
     names = [submit(client, f"b{number}").name for number in range(5)]

@@ -17,6 +17,8 @@ DOCUMENTS = files("googleapiclient").joinpath("discovery_cache", "documents")
 DOCUMENT = cast("Json", json.loads(DOCUMENTS.joinpath("storage.v1.json").read_text()))
 KINDS: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "array": list, "object": dict}
 OBJECT = "/storage/v1/b/prompts/o"
+RIGHTS = "/storage/v1/b/prompts/iam/testPermissions"
+POLICY = [{"role": "roles/storage.objectViewer", "members": ["allUsers"]}]
 
 
 def faults_of(value: object, schema: Json, where: str) -> list[str]:
@@ -66,6 +68,9 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         ("GET", "/storage/v1/b", None, "buckets.list"),
         ("GET", "/storage/v1/b/prompts", None, "buckets.get"),
         ("POST", "/storage/v1/b?project=p", {"name": "other"}, "buckets.insert"),
+        ("GET", "/storage/v1/b/prompts/iam?optionsRequestedPolicyVersion=3", None, "buckets.getIamPolicy"),
+        ("PUT", "/storage/v1/b/prompts/iam", {"bindings": POLICY}, "buckets.setIamPolicy"),
+        ("GET", f"{RIGHTS}?permissions=storage.objects.get", None, "buckets.testIamPermissions"),
         ("GET", OBJECT, None, "objects.list"),
         ("GET", f"{OBJECT}?delimiter=/", None, "objects.list"),
         ("GET", f"{OBJECT}/d%2Fa", None, "objects.get"),

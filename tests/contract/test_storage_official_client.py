@@ -287,3 +287,37 @@ def test_a_store_without_an_answer_ends_in_412(bucket: Api, simulator: Simulator
         bucket.blob("a").upload_from_string(b"mine", if_generation_match=0)
 
     assert bucket.blob("a").download_as_bytes() == b"mine"
+
+
+def test_the_client_asks_for_its_rights(simulator: Simulator, bucket: Api) -> None:
+    """All it asked for, less what it was denied; a bucket that is not there is a 404."""
+    rights = ["storage.objects.create", "storage.objects.get", "storage.buckets.get"]
+    before = bucket.test_iam_permissions(rights)
+    simulator.access.deny("prompts", "storage.objects.create", "storage.objects.get")
+
+    after = bucket.test_iam_permissions(rights)
+
+    assert (before, after) == (rights, ["storage.buckets.get"])
+    with pytest.raises(errors.NotFound):
+        bucket.client.bucket("nowhere").test_iam_permissions(rights)
+
+
+def test_the_client_is_refused_what_it_was_denied(simulator: Simulator, bucket: Api) -> None:
+    """With Google's words; below a prefix that is left to it, it may."""
+    simulator.access.deny("prompts", "storage.objects.create", except_below="mine/")
+
+    bucket.blob("mine/a").upload_from_string(b"one")
+
+    with pytest.raises(errors.Forbidden, match=r"does not have storage\.objects\.create access"):
+        bucket.blob("theirs/a").upload_from_string(b"one")
+
+
+def test_the_client_reads_and_writes_a_policy(bucket: Api) -> None:
+    """What it sets it finds again."""
+    policy = bucket.get_iam_policy(requested_policy_version=3)
+    policy.bindings.append({"role": "roles/storage.objectAdmin", "members": {"user:me@example.com"}})
+    bucket.set_iam_policy(policy)
+
+    found = bucket.get_iam_policy(requested_policy_version=3)
+
+    assert {"role": "roles/storage.objectAdmin", "members": {"user:me@example.com"}} in found.bindings

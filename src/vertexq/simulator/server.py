@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 from aiohttp import web
 
-from vertexq.errors import Unreachable
+from vertexq.errors import NotFound, Unreachable
 from vertexq.simulator._admin import admin_routes
 from vertexq.simulator.access import Access
 from vertexq.simulator.behaviour import Behaviour, Behaviours
@@ -103,6 +103,16 @@ class Simulator:
     def exchanges(self) -> list[Exchange]:
         """Requests to Vertex AI and their answers, oldest first, when they are recorded."""
         return self._vertex.exchanges if self._vertex else []
+
+    def create_again(self, display_name: str) -> str:
+        """Accept the newest create of a display name once more; return the new job's name.
+
+        It is the duplicate that nobody asked for. Call it on the simulator's loop (from elsewhere: POST
+        ``{"display_name": …}`` to ``/_simulator/creates``). Raise ``NotFound``.
+        """
+        if self._vertex is None:
+            raise NotFound("the simulator was never started", status=404)
+        return self._vertex.again(display_name)
 
     async def start(self) -> None:
         """Listen and answer; raise ``Unreachable`` when the port is taken."""

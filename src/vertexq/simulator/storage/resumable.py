@@ -13,11 +13,11 @@ from aiohttp import web
 
 from vertexq.errors import ApiError, NotFound, Refused, Unavailable
 from vertexq.simulator.faults import Fault
-from vertexq.simulator.objects import About, StoredObject, about_from, check_name
+from vertexq.simulator.objects import About, StoredObject, about_from
 from vertexq.simulator.storage.conditions import Conditions, conditions_from, whole_number
 from vertexq.simulator.storage.objects import ObjectStore
 from vertexq.simulator.storage.staging import CHUNK_BYTES, Hashes, Staged
-from vertexq.simulator.storage.upload import body_chunks, expected_hashes, read_resource
+from vertexq.simulator.storage.upload import MayCreate, body_chunks, expected_hashes, name_from, read_resource
 
 _FINISHED_KEPT = 1000
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
@@ -79,11 +79,11 @@ class Sessions:
         self._store = store
         self._sessions: dict[str, Session] = {}
 
-    async def start(self, request: web.Request) -> web.Response:
+    async def start(self, request: web.Request, may_create: MayCreate) -> web.Response:
         """Open a session; answer where to send the bytes."""
         said = read_resource(await request.read())
         bucket = request.match_info["bucket"]
-        name = check_name(request.query.get("name") or str(said.get("name") or ""))
+        name = name_from(request, said, may_create)
         conditions = conditions_from(request.query)
         conditions.check(self._store.find(bucket, name))  # once more when the object is published
         content_type = request.headers.get("X-Upload-Content-Type")

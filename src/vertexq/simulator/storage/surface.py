@@ -25,6 +25,7 @@ from vertexq.simulator.storage.resumable import Sessions
 from vertexq.simulator.storage.upload import media_upload, multipart_upload, read_resource
 
 _Handler = Callable[[web.Request, Fault | None], Awaitable[web.StreamResponse]]
+_INSERT = "storage.objects.insert"
 _BUCKET = "/storage/v1/b/{bucket}"
 _OBJECT = _BUCKET + "/o/{object:.+}"
 _ONE_OBJECT = _BUCKET + "/o/{object:[^/]+}"  # where something follows, the name's slashes are escaped
@@ -98,7 +99,7 @@ class StorageSurface:
             ("PUT", _BUCKET + "/iam", "storage.buckets.setIamPolicy", self._set_policy),
             ("GET", _BUCKET + "/iam/testPermissions", "storage.buckets.testIamPermissions", self._rights),
             ("GET", _BUCKET + "/o", "storage.objects.list", self._list),
-            ("POST", _UPLOAD, "storage.objects.insert", self._insert),
+            ("POST", _UPLOAD, _INSERT, self._insert),
             ("PUT", _UPLOAD, "storage.uploads.put", self._put_piece),
             ("DELETE", _UPLOAD, "storage.uploads.delete", self._cancel_upload),
             ("POST", _ONE_OBJECT + "/compose", "storage.objects.compose", self._compose),
@@ -133,10 +134,9 @@ class StorageSurface:
             raise Refused("Invalid Credentials", status=401, code="authError")
 
     def _check_access(self, request: web.Request, method: str) -> None:
-        match, query = request.match_info, request.query
-        name = match.get("object") or query.get("name") or query.get("prefix") or ""
-        if bucket := match.get("bucket"):
-            self._access.check(bucket, method, name)
+        if method != _INSERT:  # whose name may be in its body
+            name = request.match_info.get("object") or request.query.get("prefix") or ""
+            self._access.check(request.match_info.get("bucket", ""), method, name)
 
     async def _policy(self, request: web.Request, _: Fault | None) -> web.Response:
         return self._policy_answer(self.store.bucket(request.match_info["bucket"]).name, request)
@@ -185,12 +185,17 @@ class StorageSurface:
 
     async def _insert(self, request: web.Request, fault: Fault | None) -> web.Response:
         kind = request.query.get("uploadType", "")
+
+        def may_create(name: str) -> None:
+            if INTERNAL not in request.headers:
+                self._access.check(request.match_info["bucket"], _INSERT, name)
+
         if kind == "resumable":
-            return await self.sessions.start(request)
+            return await self.sessions.start(request, may_create)
         if kind not in {"media", "multipart"}:
             raise Refused(f"Invalid upload type: {kind!r}", status=400, code="badRequest")
         upload = media_upload if kind == "media" else multipart_upload
-        stored = await upload(self.store, request, fault)
+        stored = await upload(self.store, request, fault, may_create)
         return answer(stored.resource(_origin(request)), request)
 
     async def _put_piece(self, request: web.Request, fault: Fault | None) -> web.Response:

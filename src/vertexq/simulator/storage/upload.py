@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from typing import cast
 
@@ -16,17 +16,24 @@ from vertexq.simulator.storage.conditions import conditions_from
 from vertexq.simulator.storage.objects import ObjectStore
 from vertexq.simulator.storage.staging import CHUNK_BYTES, Hashes, hashes_from_header
 
+MayCreate = Callable[[str], None]
+"""Refuses the names that a caller may not write."""
 
-async def media_upload(store: ObjectStore, request: web.Request, fault: Fault | None) -> StoredObject:
+
+async def media_upload(
+    store: ObjectStore, request: web.Request, fault: Fault | None, may_create: MayCreate
+) -> StoredObject:
     """Store the body under the name in the query."""
     said: dict[str, object] = {"contentType": request.headers.get("Content-Type")}
     encoding = request.query.get("contentEncoding") or request.headers.get("Content-Encoding")
     if encoding:
         said["contentEncoding"] = encoding
-    return await _store(store, request, said, body_chunks(request, fault))
+    return await _store(store, request, said, body_chunks(request, fault), may_create)
 
 
-async def multipart_upload(store: ObjectStore, request: web.Request, fault: Fault | None) -> StoredObject:
+async def multipart_upload(
+    store: ObjectStore, request: web.Request, fault: Fault | None, may_create: MayCreate
+) -> StoredObject:
     """Store the second part of the body; the first is its resource in JSON."""
     with _well_formed():
         reader = MultipartReader(request.headers, request.content)
@@ -35,7 +42,8 @@ async def multipart_upload(store: ObjectStore, request: web.Request, fault: Faul
     content_type = body.headers.get("Content-Type")
     if content_type and not said.get("contentType"):
         said = {**said, "contentType": content_type}
-    return await _store(store, request, said, _cut_off(_last_part(reader, body), request, fault))
+    chunks = _cut_off(_last_part(reader, body), request, fault)
+    return await _store(store, request, said, chunks, may_create)
 
 
 async def _part(reader: MultipartReader) -> BodyPartReader:
@@ -48,10 +56,14 @@ async def _part(reader: MultipartReader) -> BodyPartReader:
 
 
 async def _store(
-    store: ObjectStore, request: web.Request, said: Json, chunks: AsyncIterator[bytes]
+    store: ObjectStore,
+    request: web.Request,
+    said: Json,
+    chunks: AsyncIterator[bytes],
+    may_create: MayCreate,
 ) -> StoredObject:
     bucket = request.match_info["bucket"]
-    name = check_name(request.query.get("name") or str(said.get("name") or ""))
+    name = name_from(request, said, may_create)
     conditions = conditions_from(request.query)
     conditions.check(store.find(bucket, name))  # once more when it is published
     staged = store.stage()
@@ -69,6 +81,13 @@ async def _store(
         raise Unavailable("the caller went away in the middle of an upload", status=503) from error
     finally:
         staged.discard()
+
+
+def name_from(request: web.Request, said: Json, may_create: MayCreate) -> str:
+    """Return the name of the object to be; raise ``Refused`` for one that is bad, or denied to the caller."""
+    name = check_name(request.query.get("name") or str(said.get("name") or ""))
+    may_create(name)
+    return name
 
 
 def read_resource(body: bytes) -> Json:
