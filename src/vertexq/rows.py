@@ -65,6 +65,10 @@ Match = Callable[[bytes], tuple[int, str] | None]
 """Whose answer is this line? (index, producer's key), or None when it matches no row that was sent."""
 
 
+def _unknown(_wire: object, _rows: int) -> None:
+    """Read nothing in a key: one of the producer's own may look like ours by chance."""
+
+
 class Unreadable(Exception):
     """A line is no answer; the text says why, without quoting it."""
 
@@ -79,6 +83,7 @@ class ReadContext:
     rows: int
     source_object: str
     source_generation: int
+    own_keys: bool = False  # of the producer, as they were: only the match knows whose they are
     price: Price | None = None
 
 
@@ -119,6 +124,7 @@ class RowReader:
         self.repeated = 0
         self._read = read
         self._match = match
+        self._parse_key = _unknown if context.own_keys else parse_wire_key
 
     def read(self, item: Block | Oversized, into: Reading) -> None:
         """Add what a block of lines gives to ``into``, in the order of the lines."""
@@ -130,7 +136,7 @@ class RowReader:
 
     def _read_block(self, block: Block, into: Reading) -> None:  # noqa: PLR0915  (the hot loop, in one piece)
         """Read every line; locals instead of attributes, because a million lines pass here."""
-        c, ranks, read = self.context, self.ranks, self._read
+        c, ranks, read, parse = self.context, self.ranks, self._read, self._parse_key
         add, add_index = into.rows.append, into.indexes.append
         submission_id, batch_id, sent, name = c.submission_id, c.batch_id, c.rows, c.source_object
         generation, attempt, best = c.source_generation, c.attempt, RANK_BYTE[_SUCCEEDED]
@@ -151,7 +157,7 @@ class RowReader:
                     wire, outcome, text, finish, code, message,
                     prompt, output, thoughts, cached, total, version, at, body,
                 ) = read(line)  # fmt: skip
-                index, key = parse_wire_key(wire, sent) or self._owner(line)
+                index, key = parse(wire, sent) or self._owner(line)
             except Unreadable as error:
                 reason, raw = str(error), line[:HEAD_BYTES]
                 into.quarantined.append(self._quarantined(start, size, reason, raw))

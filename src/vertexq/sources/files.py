@@ -25,7 +25,7 @@ _ADVICE = {
 def rows_of_file(path: Path, intake: Intake, *, line_limit_bytes: int) -> Iterator[list[Prepared]]:
     """Yield the rows of a file, some at a time; raise ``BadSource`` when it cannot be read."""
     if format_of(path.name) is Format.PARQUET:
-        yield from rows_of_records(parquet_records(path), intake)
+        yield from rows_of_records(parquet_records(path), intake, intake.lines)
         return
     try:
         with path.open("rb") as file:

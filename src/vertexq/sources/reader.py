@@ -82,19 +82,20 @@ class _Csv:
     def __init__(self, intake: Intake, records: CsvRecords) -> None:
         self._intake = intake
         self._records = records
+        self._before = intake.lines
 
     def feed(self, data: bytes) -> Iterator[list[Prepared]]:
-        return rows_of_records(self._records.feed(data), self._intake)
+        return rows_of_records(self._records.feed(data), self._intake, self._before)
 
     def close(self) -> Iterator[list[Prepared]]:
-        return rows_of_records(self._records.close(), self._intake)
+        return rows_of_records(self._records.close(), self._intake, self._before)
 
 
-def rows_of_records(records: Iterable[Record], intake: Intake) -> Iterator[list[Prepared]]:
-    """Yield the rows of records, some at a time."""
+def rows_of_records(records: Iterable[Record], intake: Intake, before: int) -> Iterator[list[Prepared]]:
+    """Yield the rows of records, some at a time; ``before`` is how many lines other sources had."""
     rows: list[Prepared] = []
     for record in records:
-        row = intake.row(record.fields)
+        row = intake.row(record.fields, line=before + record.line)
         if row is not None:
             rows.append(row)
         if len(rows) >= RECORDS_AT_ONCE:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from binascii import hexlify
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from tempfile import TemporaryFile
 
 import orjson
 
 from vertexq.google.checksum import crc32c_text, extend
 from vertexq.intake import Prepared
-from vertexq.keys import wire_key
+from vertexq.model import Batch, Estimate
 
 READ_BYTES = 1024 * 1024
+OPEN_PARTS = 32
+"""How many parts may grow at once; the one that has waited longest is closed for another."""
+OPEN_BYTES_OF_PARTS = 4
+"""How many full inputs the open parts may hold together."""
 
 
 class StagedFile:
@@ -23,11 +29,11 @@ class StagedFile:
         self._checksum = 0
         self.size_bytes = 0
 
-    def write(self, line: bytes) -> None:
-        """Append one line, its newline included."""
-        self._file.write(line)
-        self._checksum = extend(self._checksum, line)
-        self.size_bytes += len(line)
+    def write(self, data: bytes) -> None:
+        """Append whole lines, their newlines included."""
+        self._file.write(data)
+        self._checksum = extend(self._checksum, data)
+        self.size_bytes += len(data)
 
     def crc32c(self) -> str:
         """Return the checksum as Cloud Storage writes it: base64 of four big-endian bytes."""
@@ -44,17 +50,80 @@ class StagedFile:
         self._file.close()
 
 
-@dataclass(slots=True)
 class Part:
     """One batch's files; ``rows`` counts the lines of each.
 
-    A line of the input is ``{"key":"r<index>-<key>","request":…}``; a line of the manifest is
-    ``[index, key, fingerprint in hex, source line]``.
+    A line of the input is ``{"key":"r<index>-<key>","request":…}``. Rows that are set aside have a manifest
+    only. Tokens are summed up as the check reckoned them.
     """
 
-    input: StagedFile
-    manifest: StagedFile
-    rows: int = 0
+    def __init__(self, *, aside: bool = False) -> None:
+        self.input = StagedFile()
+        self.manifest = StagedFile()
+        self.aside = aside
+        self.rows = 0
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self.assumed_rows = 0  # rows that set no limit to their output
+
+    @property
+    def estimate(self) -> Estimate:
+        """Return what the rows will take, not priced yet."""
+        return Estimate(
+            rows=0 if self.aside else self.rows,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            assumed_rows=self.assumed_rows,
+        )
+
+    def add(self, rows: Sequence[Prepared], *, bytes_limit: int) -> int:
+        """Append rows until the input is full; return how many of them went in.
+
+        This is the hot path of staging: one loop over local names, and a write for many lines at once.
+        """
+        index, size_bytes = self.rows, self.input.size_bytes
+        tokens, answers, assumed = self.input_tokens, self.output_tokens, self.assumed_rows
+        lines: list[bytes] = []
+        entries: list[bytes] = []
+        dumps, crc32c, add_line, add_entry = orjson.dumps, extend, lines.append, entries.append
+        for name, digest, request, number, _, given, answered, _ in rows:
+            key = dumps(name)
+            line = b'{"key":"r%d-%b,"request":%b}\n' % (index, key[1:], request)
+            size_bytes += len(line)
+            if size_bytes > bytes_limit and index:
+                break
+            add_line(line)
+            add_entry(b'[%d,%b,"%b",%d,%d]\n' % (index, key, hexlify(digest), number, crc32c(0, line)))
+            tokens += given
+            answers += answered
+            if not answered:
+                assumed += 1
+            index += 1
+        self.input.write(b"".join(lines))
+        self.manifest.write(b"".join(entries))
+        self.rows, self.input_tokens, self.output_tokens, self.assumed_rows = index, tokens, answers, assumed
+        return len(lines)
+
+    def set_aside(self, rows: Sequence[Prepared]) -> int:
+        """Append rows that are not to be sent; return how many."""
+        entries = [
+            orjson.dumps([index, row.key, "", row.line, 0, row.reason])
+            for index, row in enumerate(rows, start=self.rows)
+        ]
+        self.manifest.write(b"\n".join([*entries, b""]))
+        self.rows += len(entries)
+        return len(entries)
+
+    def add_staged(self, row: Prepared, line: bytes) -> None:
+        """Append a row whose ``line`` is in Cloud Storage already, to the manifest only."""
+        entry = b'[%d,%b,"%b",%d,%d]\n' % (
+            self.rows, orjson.dumps(row.key), hexlify(row.fingerprint), row.line, extend(0, line),
+        )  # fmt: skip
+        self.manifest.write(entry)
+        self.rows += 1
+        self.input_tokens += row.input_tokens
+        self.output_tokens += row.output_tokens
+        self.assumed_rows += not row.output_tokens
 
     def close(self) -> None:
         """Drop both files."""
@@ -63,42 +132,89 @@ class Part:
 
 
 class PartWriter:
-    """Fills parts up to a number of rows and of input bytes."""
+    """Fills parts up to a number of rows and of input bytes.
+
+    No part holds rows of two groups; rows that are set aside have parts of their own. Parts come out in an
+    order that the rows alone decide. At most ``OPEN_PARTS`` grow at once, and what they hold together is no
+    more than four full ones.
+    """
 
     def __init__(self, *, rows_limit: int, bytes_limit: int) -> None:
         self._rows_limit = rows_limit
         self._bytes_limit = bytes_limit
-        self._part: Part | None = None
+        self._open: dict[int, Part] = {}  # by group; the one that has waited longest comes first
 
-    def add(self, row: Prepared) -> Part | None:
-        """Add a row; return the part before it when that one is full."""
-        full = None
-        line_bytes = len(row.request) + len(row.key.encode()) + 48
-        if self._part is not None and self._is_full(self._part, line_bytes):
-            full, self._part = self._part, None
-        if self._part is None:
-            self._part = Part(StagedFile(), StagedFile())
-        _append(self._part, row)
-        return full
+    def add(self, rows: Iterable[Prepared]) -> Iterator[Part]:
+        """Take rows, a block at a time; yield the parts that are full."""
+        for group, some in groupby(rows, key=_group):
+            run = list(some)
+            while run:
+                part = self._part(group)
+                room = run[: self._rows_limit - part.rows]
+                taken = part.set_aside(room) if part.aside else part.add(room, bytes_limit=self._bytes_limit)
+                run = run[taken:]
+                if run:
+                    del self._open[group]
+                    yield part
+            yield from self._over_limit()
 
-    def close(self) -> Part | None:
-        """Return the last part, or None when there was no row since the last full one."""
-        last, self._part = self._part, None
-        return last
+    def close(self) -> Iterator[Part]:
+        """Yield the parts that are left."""
+        while self._open:
+            yield self._oldest()
 
-    def _is_full(self, part: Part, line_bytes: int) -> bool:
-        return part.rows >= self._rows_limit or part.input.size_bytes + line_bytes > self._bytes_limit
+    def discard(self) -> None:
+        """Drop the files of parts that were not handed out. Safe to repeat."""
+        for part in self.close():
+            part.close()
+
+    def _part(self, group: int) -> Part:
+        part = self._open.pop(group, None) or Part(aside=group == _ASIDE)
+        self._open[group] = part
+        return part
+
+    def _over_limit(self) -> Iterator[Part]:
+        while len(self._open) > 1 and (
+            len(self._open) > OPEN_PARTS or self._size_bytes() > self._most_bytes()
+        ):
+            yield self._oldest()
+
+    def _size_bytes(self) -> int:
+        return sum(part.input.size_bytes for part in self._open.values())
+
+    def _most_bytes(self) -> int:
+        return OPEN_BYTES_OF_PARTS * self._bytes_limit
+
+    def _oldest(self) -> Part:
+        return self._open.pop(next(iter(self._open)))
 
 
-def _append(part: Part, row: Prepared) -> None:
-    key = orjson.dumps(wire_key(part.rows, row.key))
-    part.input.write(b'{"key":%s,"request":%s}\n' % (key, row.request))
-    entry = [part.rows, row.key, row.fingerprint.hex(), row.line]
-    part.manifest.write(orjson.dumps(entry) + b"\n")
-    part.rows += 1
+_ASIDE = -1
 
 
-def read_manifest_line(line: bytes) -> tuple[int, str, bytes]:
-    """Return (index, producer's key, fingerprint) of a manifest line."""
-    index, key, digest, _ = orjson.loads(line)
-    return index, key, bytes.fromhex(digest)
+def _group(row: Prepared) -> int:
+    return _ASIDE if row[7] else row[4]  # by position: this is asked for every row
+
+
+def is_own(batch: Batch) -> bool:
+    """Tell whether a batch's input is the producer's own object; ours lie beside their manifest."""
+    return batch.input_uri.rpartition("/")[0] != batch.manifest_uri.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestLine:
+    """What the manifest says about one row; ``reason`` only when it was set aside."""
+
+    index: int
+    key: str
+    fingerprint: bytes
+    line: int
+    crc32c: int
+    reason: str
+
+
+def read_manifest_line(line: bytes) -> ManifestLine:
+    """Read ``[index, key, fingerprint in hex, source line, crc32c of the staged line, reason?]``."""
+    index, key, digest, number, *rest = orjson.loads(line)
+    crc32c = rest[0] if rest else 0
+    return ManifestLine(index, key, bytes.fromhex(digest), number, crc32c, rest[1] if len(rest) > 1 else "")

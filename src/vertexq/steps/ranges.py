@@ -15,11 +15,12 @@ from vertexq import ranks, rowcosts
 from vertexq.families import family_of
 from vertexq.ledger import Claim, OutputRange
 from vertexq.lines import Block, LineSplitter, Oversized
-from vertexq.model import Batch, Counts, GcsUri, Usage
+from vertexq.model import Batch, Counts, GcsUri, Submission, Usage
 from vertexq.results import Chunk, Progress, SourceRange
 from vertexq.rows import ReadContext, Reading, RowReader
 from vertexq.steps.checksum import RunningChecksum
 from vertexq.steps.matching import ManifestMatch
+from vertexq.steps.parts import is_own
 from vertexq.steps.services import Services
 from vertexq.steps.writing import ChunkWriter
 
@@ -28,13 +29,20 @@ class RangeLoad:
     """Loads one range; ``begin`` picks up where the store's last commit stopped."""
 
     def __init__(
-        self, services: Services, batch: Batch, part: OutputRange, claim: Claim, store: str, done: Progress
+        self,
+        services: Services,
+        batch: Batch,
+        part: OutputRange,
+        claim: Claim,
+        submission: Submission,
+        done: Progress,
     ) -> None:
         self.quarantined_lines = 0
         self._services, self._batch, self._part, self._claim = services, batch, part, claim
-        self._store = store
+        self._store = submission.store
         self._position = done.position
-        self._match = ManifestMatch(services, batch)
+        key_field = submission.key_field if is_own(batch) else ""
+        self._match = ManifestMatch(services, batch, key_field=key_field)
         self.reader = _reader(services, batch, part, self._match)
         self._source = _source(batch, part)
         self._checksum = RunningChecksum()
@@ -43,10 +51,10 @@ class RangeLoad:
     @classmethod
     async def begin(cls, services: Services, batch: Batch, part: OutputRange, claim: Claim) -> Self:
         """Ask the store how far this range is, and prepare to go on from there."""
-        store = services.ledger.submission(batch.submission_id).store
+        submission = services.ledger.submission(batch.submission_id)
         source = _source(batch, part)
-        done = await services.stores.call(store, lambda opened: opened.progress(source))
-        return cls(services, batch, part, claim, store, done)
+        done = await services.stores.call(submission.store, lambda opened: opened.progress(source))
+        return cls(services, batch, part, claim, submission, done)
 
     async def run(self, ends_at: float) -> bool:
         """Load until the range is complete (True) or the monotonic clock passes ``ends_at`` (False)."""
@@ -193,6 +201,7 @@ def _reader(services: Services, batch: Batch, part: OutputRange, match: Manifest
         rows=batch.rows,
         source_object=part.object_name,
         source_generation=part.generation,
+        own_keys=is_own(batch),
         price=services.prices.price_of(batch.model, sent_on),
     )
     found = ranks.unpack(batch.found, rows=batch.rows)

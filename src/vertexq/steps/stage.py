@@ -1,31 +1,54 @@
 """Stage: check a submission's rows, split them into batches, and put each batch's input in Cloud Storage.
 
-Safe to repeat at any point: parts have the same names and bytes every time, and the batches enter the ledger
-in one transaction at the end. Until then nothing has been paid for.
+Safe to repeat at any point: objects are pinned to their generations, parts have the same names and bytes
+every time, and what an earlier try uploaded and entered is found and left alone. Batches enter the ledger
+one by one; none of them can be sent before the submission runs, which is the last thing that happens here.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import structlog
 
-from vertexq.errors import BadInput, NotFound, PreconditionFailed
-from vertexq.families import Family, family_of
-from vertexq.ids import batch_id
-from vertexq.intake import Intake, Prepared
-from vertexq.ledger import Claim, NewBatch, Record
-from vertexq.lines import LineSplitter
-from vertexq.model import GcsUri, ObjectInfo, SourceKind, Submission
+from vertexq.check.verdict import Prepared, Verdict
+from vertexq.errors import BadInput, BadSource, NotFound
+from vertexq.failpoints import Failpoint, reach
+from vertexq.families import family_of
+from vertexq.ledger import Claim, Record
+from vertexq.model import Estimate, ObjectInfo, SourceKind, Submission
+from vertexq.money import over_budget, priced
 from vertexq.names import TaskName
 from vertexq.spool import unpack
 from vertexq.states import SubmissionState
+from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import park, with_lease
-from vertexq.steps.parts import Part, PartWriter, StagedFile
+from vertexq.steps.parts import PartWriter
+from vertexq.steps.preflight import preflight
 from vertexq.steps.services import Services
-from vertexq.uniqueness import KeyLog
+from vertexq.steps.stage_as_is import checked_as_is, enter_as_is
+from vertexq.steps.stage_parts import Cancelled, Entering
+from vertexq.steps.stage_sources import Replaced, checked, forget_pins, pinned, sifted
 
 log = structlog.get_logger(__name__)
+
+TRIES = 3
+"""How often staging begins anew because an object was replaced under it."""
+
+
+class OverBudget(Exception):
+    """The estimate is over the submission's budget; the text has the numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """A submission's rows, checked: where they come from and what they show together."""
+
+    pins: list[ObjectInfo]  # empty for a spool
+    verdict: Verdict | None  # None for a spool, which was checked when it was enqueued
+    estimate: Estimate | None
 
 
 async def stage(services: Services, submission_id: str) -> None:
@@ -40,129 +63,138 @@ async def stage(services: Services, submission_id: str) -> None:
 
 
 async def _stage(services: Services, submission: Submission, claim: Claim) -> None:
-    ledger = services.ledger
-    if submission.state is SubmissionState.QUEUED:
-        submission = ledger.move_submission(
-            submission, SubmissionState.STAGING, claim=claim, next_action_at=ledger.now()
-        )
+    again = submission.state is SubmissionState.STAGING
+    if not again:
+        submission = _begun(services, submission, claim)
+    reach(Failpoint.STAGE_CLAIMED)
     try:
         await services.stores.call(submission.store, lambda store: store.location(submission.id))
-        batches = await _parts_to_batches(services, submission, family_of(submission.model))
+        await preflight(services, submission)
+        entry = await _entered(services, submission, claim, again=again)
     except BadInput as error:
-        ledger.move_submission(submission, SubmissionState.REJECTED, claim=claim, reason=str(error))
-        ledger.drop_spool(submission.id)
-        return
-    except NotFound as error:
-        park(services, submission, str(error), claim=claim)
-        return
-    submission = ledger.submission(submission.id)  # a cancel may have come in meanwhile
-    submission = ledger.add_batches(submission, batches, claim=claim)
-    log.info("staged", submission=submission.id, batches=len(batches), rows=submission.rows)
-    if submission.cancel_requested:
-        ledger.request_cancel(submission.id)
-        services.hints.send(TaskName.CANCEL, submission.id)
-        return
-    for batch in batches:
-        services.hints.send(TaskName.CREATE, batch.id)
+        _reject(services, submission, str(error), claim)
+    except (NotFound, OverBudget) as error:
+        park(services, services.ledger.submission(submission.id), str(error), claim=claim)
+    except Cancelled:
+        _cancel(services, submission, claim)
+    else:
+        await _run(services, submission, entry, claim)
 
 
-async def _parts_to_batches(services: Services, submission: Submission, family: Family) -> list[NewBatch]:
-    options = services.options
-    await services.storage.bucket_location(options.staging.bucket)
+def _begun(services: Services, submission: Submission, claim: Claim) -> Submission:
+    ledger = services.ledger
+    return ledger.move_submission(
+        submission, SubmissionState.STAGING, claim=claim, next_action_at=ledger.now()
+    )
+
+
+async def _entered(services: Services, submission: Submission, claim: Claim, *, again: bool) -> Entering:
+    """Enter every part; begin anew when an object, or the way of splitting, is not what it was."""
+    for _ in range(TRIES):
+        try:
+            return await _enter(services, submission, Entering(services, submission, claim, again=again))
+        except Replaced as error:
+            log.info("staged_anew", submission=submission.id, reason=str(error))
+            services.ledger.drop_batches(submission, claim=claim)
+            await forget_pins(services, submission)
+            again = True
+    raise BadSource(
+        f"{submission.sources[0] if submission.sources else 'the source'} keeps being replaced while it is "
+        "read; nothing was sent. Enqueue it when it is complete."
+    )
+
+
+async def _enter(services: Services, submission: Submission, entry: Entering) -> Entering:
+    rows = await _checked(services, submission)
+    reach(Failpoint.STAGE_CHECKED)
+    _check_budget(services, submission, rows.estimate)
+    if submission.policy.as_is:
+        await enter_as_is(services, submission, rows.pins, entry)
+    else:
+        await _write(services, submission, rows, entry)
+    entry.close()
+    return entry
+
+
+async def _checked(services: Services, submission: Submission) -> Rows:
+    if submission.source_kind is SourceKind.SPOOL:
+        return Rows(pins=[], verdict=None, estimate=submission.estimate)
+    pins = await pinned(services, submission)
+    check = checked_as_is if submission.policy.as_is else checked
+    verdict = await check(services, submission, pins)
+    assumed = services.options.assumed_output_tokens
+    estimate = _priced(services, submission, verdict.estimate, assumed)
+    return Rows(pins=pins, verdict=verdict, estimate=estimate)
+
+
+def _priced(services: Services, submission: Submission, estimate: Estimate, assumed: int) -> Estimate:
+    return priced(estimate, submission.model, services.ledger.now().date(), services.prices, assumed)
+
+
+def _check_budget(services: Services, submission: Submission, estimate: Estimate | None) -> None:
+    """Raise ``OverBudget`` before anything is uploaded; money is reckoned with this worker's prices."""
+    if estimate is None or submission.terms.budget_pusd is None:
+        return
+    known = _priced(services, submission, estimate, assumed=0)  # its output holds what was assumed already
+    if said := over_budget(known, submission.terms.budget_pusd, model=submission.model):
+        raise OverBudget(said)
+
+
+async def _write(services: Services, submission: Submission, rows: Rows, entry: Entering) -> None:
+    """Split the rows into parts, on disk, and enter each when it is full."""
+    options, family = services.options, family_of(submission.model)
     writer = PartWriter(
         rows_limit=min(options.batch_rows, family.rows_limit),
         bytes_limit=min(options.batch_bytes, family.input_limit_bytes),
     )
-    batches: list[NewBatch] = []
-    async for row in _prepared(services, submission, family):
-        if full := writer.add(row):
-            batches.append(await _upload(services, submission, full, len(batches)))
-    if last := writer.close():
-        batches.append(await _upload(services, submission, last, len(batches)))
-    return batches
-
-
-async def _prepared(services: Services, submission: Submission, family: Family) -> AsyncIterator[Prepared]:
-    """Yield the submission's rows: from the spool, or from its object, checked."""
-    if submission.source_kind is SourceKind.SPOOL:
-        for chunk in services.ledger.spool(submission.id):
-            for row in unpack(chunk):
-                yield row
-        return
-    source = await services.storage.info(GcsUri.parse(submission.source))
-    await _check_object(services, submission, family, source)
-    async for row in _object_rows(services, source, _intake(submission, family)):
-        yield row
-
-
-async def _check_object(
-    services: Services, submission: Submission, family: Family, source: ObjectInfo
-) -> None:
-    """Read the object once to its end before anything is uploaded, so that a bad line costs nothing."""
-    intake, keys = _intake(submission, family), KeyLog()
-    async for row in _object_rows(services, source, intake):
-        keys.add(row.key, row.line)
-    for line, earlier in keys.duplicates():
-        intake.duplicate(line, earlier)
-    keys.close()
-    intake.close()
-
-
-def _intake(submission: Submission, family: Family) -> Intake:
-    return Intake(family, name=submission.source, key_field=submission.key_field)
-
-
-async def _object_rows(services: Services, source: ObjectInfo, intake: Intake) -> AsyncIterator[Prepared]:
-    """Yield the rows of one generation of an object; faults are noted in ``intake``."""
-    splitter = LineSplitter(limit_bytes=services.options.line_limit_bytes)
-    async for chunk in services.storage.download(source.uri, generation=source.generation):
-        for item in splitter.feed(chunk):
-            for row in intake.block(item):
-                yield row
-    for item in splitter.close():
-        for row in intake.block(item):
-            yield row
-
-
-async def _upload(services: Services, submission: Submission, part: Part, ordinal: int) -> NewBatch:
-    options = services.options
-    prefix = options.staging.join(f"{submission.id}/{ordinal:05d}")
     try:
-        staged = await _put(services, prefix.join("input.jsonl"), part.input)
-        manifest = await _put(services, prefix.join("manifest.jsonl"), part.manifest)
+        async for some in _blocks(services, submission, rows):
+            for part in writer.add(some):
+                await entry.put(part)
+        for part in writer.close():
+            await entry.put(part)
     finally:
-        part.close()
-    return NewBatch(
-        id=batch_id(submission.id, submission.fingerprint, ordinal),
-        ordinal=ordinal,
-        rows=part.rows,
-        input_uri=str(staged.uri),
-        input_generation=staged.generation,
-        input_bytes=staged.size_bytes,
-        manifest_uri=str(manifest.uri),
-        project=submission.project or options.project,
-        location=submission.location or options.location,
-        model=submission.model,
-        family=family_of(submission.model).name,
-        tenant=submission.tenant,
-        priority=submission.terms.priority,
-        labels=submission.labels,
-    )
+        writer.discard()
 
 
-async def _put(services: Services, uri: GcsUri, file: StagedFile) -> ObjectInfo:
-    """Upload a file once: the same bytes stay, other bytes (of an unfinished try) are replaced."""
-    expected = 0
-    for _ in range(3):
-        try:
-            return await services.storage.upload(
-                uri, file.chunks(), if_generation_match=expected, content_type="application/jsonl"
-            )
-        except PreconditionFailed:
-            there = await services.storage.info(uri)
-            if there.crc32c == file.crc32c():
-                return there
-            expected = there.generation
-    raise PreconditionFailed(
-        f"{uri} keeps changing while it is staged; does another ledger use this staging?"
-    )
+async def _blocks(services: Services, submission: Submission, rows: Rows) -> AsyncIterator[list[Prepared]]:
+    """Yield the rows as they are to be staged, a block at a time."""
+    if rows.verdict is None:
+        for chunk in services.ledger.spool(submission.id):
+            await asyncio.sleep(0)  # the heartbeat must beat
+            yield list(unpack(chunk))
+        return
+    async for some in sifted(services, submission, rows.pins, rows.verdict):
+        yield some
+
+
+async def _run(services: Services, submission: Submission, entry: Entering, claim: Claim) -> None:
+    """Let the submission run: from here on its batches may be sent."""
+    ledger = services.ledger
+    submission = ledger.submission(submission.id)  # a cancel or other terms may have come in meanwhile
+    submission = ledger.finish_staging(submission, claim=claim, rows=entry.rows, estimate=entry.estimate)
+    reach(Failpoint.STAGE_DONE)
+    log.info("staged", submission=submission.id, batches=entry.batches, rows=submission.rows)
+    if submission.cancel_requested:
+        ledger.request_cancel(submission.id)
+        services.hints.send(TaskName.CANCEL, submission.id)
+        return
+    options = services.options
+    await dispatch(services, submission.project or options.project, submission.location or options.location)
+
+
+def _reject(services: Services, submission: Submission, reason: str, claim: Claim) -> None:
+    ledger = services.ledger
+    ledger.drop_batches(submission, claim=claim)  # of an earlier try; none of them was sent
+    known = ledger.submission(submission.id)
+    ledger.move_submission(known, SubmissionState.REJECTED, claim=claim, reason=reason)
+    ledger.drop_spool(submission.id)
+
+
+def _cancel(services: Services, submission: Submission, claim: Claim) -> None:
+    """Stop half way: what is staged so far is withdrawn by the cancel."""
+    ledger = services.ledger
+    known = ledger.submission(submission.id)
+    ledger.move_submission(known, SubmissionState.CANCELLING, claim=claim, next_action_at=ledger.now())
+    ledger.drop_spool(submission.id)
+    services.hints.send(TaskName.CANCEL, submission.id)

@@ -1,0 +1,136 @@
+"""Objects that are used as they are: checked, one batch an object; nothing is uploaded but their manifests.
+
+Their lines are ``{"request": …}`` with fields of the producer's own beside it. Answers are matched by the key
+among those fields when Google echoes it, else by the request's fingerprint (``steps/matching.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from vertexq.check.verdict import Prepared, Verdict
+from vertexq.errors import BadSource, NotFound
+from vertexq.families import family_of
+from vertexq.families.base import NoRequest
+from vertexq.intake import Intake
+from vertexq.lines import Block, LineSplitter, Oversized
+from vertexq.model import Batch, GcsUri, ObjectInfo, Submission
+from vertexq.sources.whereabouts import Whereabouts
+from vertexq.steps.parts import Part, is_own
+from vertexq.steps.services import Services
+from vertexq.steps.stage_parts import Entering
+from vertexq.steps.stage_sources import closed, intake_of, stored_bytes
+from vertexq.uniqueness import KeyLog
+
+_RESULTS = frozenset({"response", "status", "processed_time"})  # of an earlier job, whose output is resumed
+
+
+async def unchanged(services: Services, batch: Batch) -> bool:
+    """Tell whether a batch's input is still the generation that was checked; ours always is.
+
+    To be asked right before the paid call: an object that somebody replaced holds rows that nobody checked.
+    """
+    if not is_own(batch):
+        return True
+    try:
+        found = await services.storage.info(GcsUri.parse(batch.input_uri))
+    except NotFound:
+        return False
+    return found.generation == batch.input_generation
+
+
+async def checked_as_is(services: Services, submission: Submission, pins: Sequence[ObjectInfo]) -> Verdict:
+    """Read every object to its end; raise ``BadSource`` when one of them cannot be a job's input as it is."""
+    intake, keys, places = _intake(submission), KeyLog(), Whereabouts()
+    try:
+        for pin in pins:
+            places.begin(str(pin.uri), intake.lines)
+            await _check(services, submission, pin, intake, keys)
+        return await asyncio.to_thread(closed, intake, keys, places)
+    finally:
+        keys.close()
+
+
+async def enter_as_is(
+    services: Services, submission: Submission, pins: Sequence[ObjectInfo], entry: Entering
+) -> None:
+    """Write each object's manifest and enter it as a batch."""
+    intake = _intake(submission)
+    for pin in pins:
+        part = Part()
+        try:
+            async for row, line in _rows(services, pin, intake):
+                part.add_staged(row, line)
+        except BaseException:
+            part.close()
+            raise
+        await entry.put(part, pin)
+
+
+def as_is_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row that may stay as it is; raise ``NoRequest`` for one that must be written anew first."""
+    if not isinstance(record.get("request"), Mapping):
+        raise NoRequest('a row that is used as it is must have a "request"; submit it without as_is')
+    for name, value in record.items():
+        if isinstance(value, Mapping | list) and name != "request" and name not in _RESULTS:
+            raise NoRequest(f"the field {name!r} beside the request must be a text or a number")
+    return record
+
+
+def _intake(submission: Submission) -> Intake:
+    """Return an intake that tells shapes apart: each object is a job of its own and must have one shape."""
+    policy = replace(submission.policy, split_conflicts=True)
+    return intake_of(replace(submission, policy=policy), as_is_row)
+
+
+async def _check(
+    services: Services, submission: Submission, pin: ObjectInfo, intake: Intake, keys: KeyLog
+) -> None:
+    family, before, first, rows = family_of(submission.model), intake.lines, None, 0
+    if pin.size_bytes > family.input_limit_bytes:
+        raise _too_large(pin, f"{pin.size_bytes:,} bytes", f"{family.input_limit_bytes:,}")
+    async for row, _ in _rows(services, pin, intake):
+        keys.add(row.key, row.line)
+        first, rows = first or row, rows + 1
+        if row.group != first.group:
+            raise BadSource(
+                f"{pin.uri} cannot be sent as it is: lines {first.line - before:,} and {row.line - before:,} "
+                "have one path with two types, which Google's import refuses in one job; submit it without "
+                "as_is and with split_conflicts"
+            )
+    if rows > family.rows_limit:
+        raise _too_large(pin, f"{rows:,} rows", f"{family.rows_limit:,}")
+    if first is None and not intake.fault_count:
+        raise BadSource(f"{pin.uri} holds no rows; nothing was sent")
+
+
+def _too_large(pin: ObjectInfo, what: str, limit: str) -> BadSource:
+    return BadSource(
+        f"{pin.uri} cannot be sent as it is: it has {what} and a job takes {limit}; submit it without as_is, "
+        "and it is split"
+    )
+
+
+async def _rows(services: Services, pin: ObjectInfo, intake: Intake) -> AsyncIterator[tuple[Prepared, bytes]]:
+    """Yield the good rows with their lines as they are stored, newline included."""
+    splitter = LineSplitter(limit_bytes=services.options.line_limit_bytes)
+    async with aclosing(stored_bytes(services, pin)) as pieces:
+        async for data in pieces:
+            await asyncio.sleep(0)  # the heartbeat must beat
+            for item in splitter.feed(data):
+                for found in _taken(item, intake):
+                    yield found
+    for item in splitter.close():
+        for found in _taken(item, intake):
+            yield found
+
+
+def _taken(item: Block | Oversized, intake: Intake) -> list[tuple[Prepared, bytes]]:
+    if isinstance(item, Oversized):
+        intake.block(item)
+        return []
+    return [(row, line + b"\n") for line in item.lines for row in intake.block(Block(item.offset, [line]))]

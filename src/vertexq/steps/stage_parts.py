@@ -1,0 +1,143 @@
+"""Parts on their way: into Cloud Storage, and then as batches into the ledger; each of them once."""
+
+from __future__ import annotations
+
+from vertexq.errors import NotFound, PreconditionFailed
+from vertexq.failpoints import Failpoint, reach
+from vertexq.families import family_of
+from vertexq.ids import batch_id
+from vertexq.ledger import Claim, NewBatch
+from vertexq.model import Estimate, GcsUri, ObjectInfo, Submission
+from vertexq.money import priced
+from vertexq.states import BatchState
+from vertexq.steps.parts import Part, StagedFile
+from vertexq.steps.services import Services
+from vertexq.steps.stage_sources import Replaced
+
+UPLOADS = 3
+"""How often an object that keeps changing is uploaded again."""
+
+
+class Cancelled(Exception):
+    """The submission is to stop; what is staged of it is not sent."""
+
+
+class Entering:
+    """Puts the parts of one submission where they belong, by their order.
+
+    A part that an earlier try uploaded and entered is found by its name and its checksum and left alone; one
+    that differs, because a setting or a source has changed since, raises ``Replaced``.
+    """
+
+    def __init__(self, services: Services, submission: Submission, claim: Claim, *, again: bool) -> None:
+        self._services = services
+        self._submission = submission
+        self._claim = claim
+        self._known = {batch.id: batch for batch in services.ledger.batches(submission.id)}
+        self._again = again or bool(self._known)
+        self._estimates: list[Estimate] = []
+        self.rows = 0
+        self.batches = 0
+
+    @property
+    def estimate(self) -> Estimate:
+        """Return what all parts so far will take; its cost is None when their model has no price."""
+        costs = [one.cost_pusd for one in self._estimates if one.rows]
+        return Estimate(
+            rows=sum(one.rows for one in self._estimates),
+            input_tokens=sum(one.input_tokens for one in self._estimates),
+            output_tokens=sum(one.output_tokens for one in self._estimates),
+            assumed_rows=sum(one.assumed_rows for one in self._estimates),
+            cost_pusd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        )
+
+    def prefix(self) -> GcsUri:
+        """Return where the next part's objects go."""
+        return self._services.options.staging.join(f"{self._submission.id}/{self.batches:05d}")
+
+    async def put(self, part: Part, staged: ObjectInfo | None = None) -> None:
+        """Upload a part (``staged`` is its input when that is there already), enter it, drop its files."""
+        try:
+            if self._services.ledger.submission(self._submission.id).cancel_requested:
+                raise Cancelled
+            if staged is None and not part.aside:
+                staged = await self._upload("input.jsonl", part.input)
+                reach(Failpoint.STAGE_INPUT_UPLOADED)
+            manifest = await self._upload("manifest.jsonl", part.manifest)
+            reach(Failpoint.STAGE_MANIFEST_UPLOADED)
+            self._enter(self._batch(part, staged, manifest))
+            reach(Failpoint.STAGE_PART_ENTERED)
+        finally:
+            part.close()
+
+    def close(self) -> None:
+        """Raise ``Replaced`` when an earlier try entered more parts than there are now."""
+        if len(self._known) > self.batches:
+            raise Replaced("an earlier try had more parts")
+
+    def _enter(self, new: NewBatch) -> None:
+        known = self._known.get(new.id)
+        if known is None:
+            self._services.ledger.add_batch(self._submission, new, claim=self._claim)
+        elif (known.rows, known.input_uri, known.input_generation) != (
+            new.rows, new.input_uri, new.input_generation,
+        ):  # fmt: skip
+            raise Replaced(f"an earlier try made another part of ordinal {new.ordinal}")
+        self.rows += new.rows
+        self.batches += 1
+        if new.estimate is not None:
+            self._estimates.append(new.estimate)
+
+    def _batch(self, part: Part, staged: ObjectInfo | None, manifest: ObjectInfo) -> NewBatch:
+        submission, options = self._submission, self._services.options
+        return NewBatch(
+            id=batch_id(submission.id, submission.fingerprint, self.batches),
+            ordinal=self.batches,
+            rows=part.rows,
+            input_uri=str(staged.uri) if staged else "",
+            input_generation=staged.generation if staged else 0,
+            input_bytes=staged.size_bytes if staged else 0,
+            manifest_uri=str(manifest.uri),
+            project=submission.project or options.project,
+            location=submission.location or options.location,
+            model=submission.model,
+            family=family_of(submission.model).name,
+            tenant=submission.tenant,
+            priority=submission.terms.priority,
+            estimate=None if part.aside else self._priced(part.estimate),
+            labels=submission.labels,
+            state=BatchState.ASIDE if part.aside else BatchState.READY,
+        )
+
+    def _priced(self, estimate: Estimate) -> Estimate:
+        services = self._services
+        today, assumed = services.ledger.now().date(), services.options.assumed_output_tokens
+        return priced(estimate, self._submission.model, today, services.prices, assumed)
+
+    async def _upload(self, name: str, file: StagedFile) -> ObjectInfo:
+        """Upload a file once: the same bytes stay, other bytes (of an unfinished try) are replaced."""
+        uri, expected = self.prefix().join(name), 0
+        if self._again:  # look before sending what may be a gigabyte
+            there = await self._there(uri)
+            if there is not None and there.crc32c == file.crc32c():
+                return there
+            expected = there.generation if there is not None else 0
+        for _ in range(UPLOADS):
+            try:
+                return await self._services.storage.upload(
+                    uri, file.chunks(), if_generation_match=expected, content_type="application/jsonl"
+                )
+            except PreconditionFailed:
+                there = await self._services.storage.info(uri)
+                if there.crc32c == file.crc32c():
+                    return there
+                expected = there.generation
+        raise PreconditionFailed(
+            f"{uri} keeps changing while it is staged; does another ledger use this staging?"
+        )
+
+    async def _there(self, uri: GcsUri) -> ObjectInfo | None:
+        try:
+            return await self._services.storage.info(uri)
+        except NotFound:
+            return None
