@@ -249,7 +249,7 @@ class Submission:
     terms: Terms
     estimate: Estimate | None
     deadline_at: datetime | None
-    rounds: int  # deadlines that have passed
+    rounds: int  # how often it went on after a deadline
     rows: int | None
     counts: Counts
     quarantined_lines: int

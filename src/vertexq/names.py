@@ -15,13 +15,15 @@ class TaskName(StrEnum):
     INGEST = "vertexq.ingest"  # batch id
     SETTLE = "vertexq.settle"  # submission id
     CANCEL = "vertexq.cancel"  # submission id
+    DEADLINE = "vertexq.deadline"  # submission id
+    RERUN = "vertexq.rerun"  # submission id: rows without an answer go into new batches
     SWEEP = "vertexq.sweep"  # nothing: finds what is due and sends its hints
 
 
 class QueueName(StrEnum):
     """Where hints wait; long work and short work never share a queue."""
 
-    CONTROL = "vertexq.control"  # sweep, poll, settle, cancel, enqueue: short
+    CONTROL = "vertexq.control"  # sweep, poll, settle, cancel, deadline, enqueue: short
     STAGE = "vertexq.stage"
     CREATE = "vertexq.create"
     INGEST = "vertexq.ingest"
@@ -35,5 +37,7 @@ QUEUE_OF: dict[TaskName, QueueName] = {
     TaskName.INGEST: QueueName.INGEST,
     TaskName.SETTLE: QueueName.CONTROL,
     TaskName.CANCEL: QueueName.CONTROL,
+    TaskName.DEADLINE: QueueName.CONTROL,
+    TaskName.RERUN: QueueName.STAGE,
     TaskName.SWEEP: QueueName.CONTROL,
 }

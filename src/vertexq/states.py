@@ -34,7 +34,7 @@ class BatchState(StrEnum):
     INGESTED = "ingested"  # every output line is in the store
     REFUSED = "refused"  # Google refused the create; nothing runs
     LOST = "lost"  # the job vanished: a person must look
-    WITHDRAWN = "withdrawn"  # never sent, because the submission was cancelled
+    WITHDRAWN = "withdrawn"  # never sent: the submission was cancelled, or its deadline passed
     ASIDE = "aside"  # rows that the check set aside: never sent, they end as failed with their reason
 
 
@@ -76,7 +76,7 @@ SUBMISSION_MOVES: dict[SubmissionState, frozenset[SubmissionState]] = {
     _S.STAGING: frozenset({_S.RUNNING, _S.REJECTED, _S.PARKED, _S.CANCELLING, _S.FAILED}),
     _S.RUNNING: frozenset({_S.SETTLING, _S.PARKED, _S.CANCELLING}),
     _S.SETTLING: frozenset({_S.DONE, _S.FAILED, _S.RUNNING, _S.PARKED}),
-    _S.PARKED: frozenset({_S.QUEUED, _S.RUNNING, _S.CANCELLING}),
+    _S.PARKED: frozenset({_S.QUEUED, _S.RUNNING, _S.SETTLING, _S.CANCELLING}),
     _S.CANCELLING: frozenset({_S.CANCELLED}),
     _S.DONE: frozenset(),
     _S.REJECTED: frozenset(),

@@ -184,17 +184,6 @@ def test_polls_find_bound_batches_of_their_place(ledger: Ledger) -> None:
     assert ledger.poll_due("q", "europe-west4", limit=10) == []
 
 
-def test_ready_batches_come_in_the_order_they_were_staged(ledger: Ledger) -> None:
-    """The oldest submission first, and each one's batches by ordinal."""
-    running(ledger, "s-b", batches=2)
-    running(ledger, "s-a", batches=2)
-
-    ready = ledger.ready_batches("p", "europe-west4", limit=3)
-
-    assert ready == ["b-s-b-0", "b-s-b-1", "b-s-a-0"]
-    assert ledger.ready_batches("p", "global", limit=3) == []
-
-
 def test_beats_are_remembered_by_name(ledger: Ledger) -> None:
     """The last one of each counts."""
     assert ledger.last_beats() == {}

@@ -40,6 +40,8 @@ STEPS: dict[TaskName, Callable[..., Awaitable[None]]] = {
     TaskName.INGEST: steps.ingest,
     TaskName.SETTLE: steps.settle,
     TaskName.CANCEL: steps.cancel,
+    TaskName.DEADLINE: steps.deadline,
+    TaskName.RERUN: steps.rerun,
 }
 
 

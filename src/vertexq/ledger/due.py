@@ -63,21 +63,6 @@ class DueWork(LedgerPart):
             )
             return [to_batch(row) for row in connection.execute(query).mappings()]
 
-    def ready_batches(self, project: str, location: str, *, limit: int) -> list[str]:
-        """Return ids of batches that wait to be sent, the oldest first."""
-        query = (
-            select(batches.c.id)
-            .where(
-                batches.c.project == project,
-                batches.c.location == location,
-                batches.c.state == BatchState.READY.value,
-            )
-            .order_by(batches.c.created_at, batches.c.ordinal)
-            .limit(limit)
-        )
-        with self._reading() as connection:
-            return list(connection.execute(query).scalars())
-
     def audit(self, record: Record, record_id: str) -> list[AuditLine]:
         """Return every move of a record, the oldest first."""
         names = ("at", "from_state", "to_state", "version", "actor", "reason")

@@ -8,16 +8,18 @@ from vertexq.ledger.batches import Batches
 from vertexq.ledger.claims import Claims
 from vertexq.ledger.due import DueWork
 from vertexq.ledger.engine import open_engine
+from vertexq.ledger.flights import Flights
 from vertexq.ledger.migrate import check, upgrade
 from vertexq.ledger.queue import Queue
 from vertexq.ledger.slots import Slots
 from vertexq.ledger.spending import Spending
 from vertexq.ledger.strays import Strays
 from vertexq.ledger.submissions import Submissions
+from vertexq.ledger.successors import Successors
 from vertexq.ledger.translation import translated
 
 
-class Ledger(Submissions, Batches, Slots, Spending, Strays, Queue, Claims, DueWork):
+class Ledger(Submissions, Batches, Slots, Spending, Flights, Strays, Queue, Successors, Claims, DueWork):
     """The SQL record of submissions and batches. Synchronous; safe in several threads, and across a fork."""
 
     @classmethod

@@ -83,7 +83,12 @@ submissions = Table(
     Column("finished_at", UtcDateTime),
     *_lease_columns(),
     _due_index("vertexq_submissions_due"),
-    Index("vertexq_submissions_deadline", "deadline_at"),
+    Index(
+        "vertexq_submissions_deadline",
+        "deadline_at",
+        sqlite_where=text("deadline_at IS NOT NULL AND finished_at IS NULL"),
+        postgresql_where=text("deadline_at IS NOT NULL AND finished_at IS NULL"),
+    ),
     Index("vertexq_submissions_created", "created_at"),
 )
 

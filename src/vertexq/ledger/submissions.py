@@ -25,9 +25,6 @@ PRODUCER = "producer"
 """The actor of moves that no worker made."""
 
 
-_FLAG_ONLY = (SubmissionState.STAGING, SubmissionState.SETTLING)
-
-
 class Submissions(LedgerPart):
     """The part of the ledger that knows submissions."""
 
@@ -75,6 +72,7 @@ class Submissions(LedgerPart):
         """Note that a submission is to stop; one that has ended stays as it is. Safe to repeat.
 
         Whoever stages or settles it is not disturbed: that step looks at ``cancel_requested`` at its end.
+        When nobody has a submission that is being staged in hand, as its worker died, it stops at once.
         """
         with self._writing() as connection:
             known = to_submission(fetch(connection, Record.SUBMISSION, submission_id, locked=True))
@@ -86,7 +84,7 @@ class Submissions(LedgerPart):
                 .where(submissions.c.id == submission_id)
                 .values(cancel_requested=True, updated_at=now, hint_sent_at=None)
             )
-            if known.state in _FLAG_ONLY:
+            if known.state is SubmissionState.SETTLING or _in_hand(connection, known, now):
                 return to_submission(fetch(connection, Record.SUBMISSION, submission_id))
             return _move(connection, known, SubmissionState.CANCELLING, None, {"next_action_at": now}, now)
 
@@ -122,6 +120,13 @@ class Submissions(LedgerPart):
         query = select(spool.c.data).where(spool.c.submission_id == submission_id, spool.c.seq == seq)
         with self._reading() as connection:
             return connection.execute(query).scalar_one_or_none()
+
+
+def _in_hand(connection: Connection, known: Submission, now: datetime) -> bool:
+    """Tell whether a worker is staging a submission."""
+    until = select(submissions.c.lease_until).where(submissions.c.id == known.id)
+    held = connection.execute(until).scalar_one()
+    return known.state is SubmissionState.STAGING and held is not None and held >= now
 
 
 def _enqueue(connection: Connection, new: NewSubmission, chunks: Iterable[bytes]) -> tuple[Submission, bool]:

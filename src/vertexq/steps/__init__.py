@@ -2,11 +2,26 @@
 
 from vertexq.steps.cancel import cancel
 from vertexq.steps.create import create
+from vertexq.steps.deadline import deadline
+from vertexq.steps.dispatch import dispatch
 from vertexq.steps.enqueue import enqueue
 from vertexq.steps.ingest import ingest
 from vertexq.steps.poll import poll
+from vertexq.steps.rerun import rerun
 from vertexq.steps.settle import settle
 from vertexq.steps.stage import stage
 from vertexq.steps.sweep import sweep
 
-__all__ = ["cancel", "create", "enqueue", "ingest", "poll", "settle", "stage", "sweep"]
+__all__ = [
+    "cancel",
+    "create",
+    "deadline",
+    "dispatch",
+    "enqueue",
+    "ingest",
+    "poll",
+    "rerun",
+    "settle",
+    "stage",
+    "sweep",
+]

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import structlog
 
+from vertexq.deadlines import is_late
 from vertexq.errors import (
     Ambiguous,
     ApiError,
@@ -80,8 +81,8 @@ async def _go_on(services: Services, batch: Batch, claim: Claim) -> None:
 async def _send(services: Services, batch: Batch, claim: Claim) -> None:
     ledger, options = services.ledger, services.options
     submission = ledger.submission(batch.submission_id)
-    if submission.state is not SubmissionState.RUNNING:
-        ledger.update_batch(batch, claim=claim, next_action_at=None)  # cancelled or parked meanwhile
+    if submission.state is not SubmissionState.RUNNING or is_late(submission, ledger.now()):
+        ledger.update_batch(batch, claim=claim, next_action_at=None)  # cancelled, parked or late meanwhile
         return
     if batch.attempt and await adopt(services, batch, claim, everywhere=True):
         return

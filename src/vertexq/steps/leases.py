@@ -11,12 +11,15 @@ import structlog
 from vertexq.errors import ApiError, Conflict, LeaseLost, VertexqError
 from vertexq.ledger import Claim, Record
 from vertexq.model import Batch, Submission
-from vertexq.states import BATCH_TERMINAL, SubmissionState
+from vertexq.names import TaskName
+from vertexq.states import BATCH_TERMINAL, SubmissionState, may_follow
 from vertexq.steps.services import Services, seconds
 
 log = structlog.get_logger(__name__)
 
 Work = Callable[[Claim], Awaitable[None]]
+_TRIES = 20
+"""How often a record that others are changing is read again."""
 
 
 async def with_lease(services: Services, record: Record, record_id: str, work: Work) -> None:
@@ -100,5 +103,28 @@ def park(services: Services, subject: Submission | Batch, reason: str, *, claim:
         ledger.update_batch(subject, claim=claim, next_action_at=waits, reason=reason)
     elif stopping:
         ledger.update_submission(submission, claim=claim, next_action_at=again, reason=reason)
-    if not stopping and submission.state is not SubmissionState.PARKED:
-        ledger.move_submission(submission, SubmissionState.PARKED, claim=claim, reason=reason)
+    if not stopping:
+        _park(services, submission.id, reason, claim)
+
+
+def _park(services: Services, submission_id: str, reason: str, claim: Claim) -> None:
+    """Park a submission although others may be changing it, as its other batches go on meanwhile.
+
+    One that is to be cancelled (it was noted while somebody staged it) is stopped instead.
+    """
+    ledger = services.ledger
+    for _ in range(_TRIES):
+        submission = ledger.submission(submission_id)
+        if not may_follow(submission.state, SubmissionState.PARKED):
+            return
+        try:
+            ledger.move_submission(submission, SubmissionState.PARKED, claim=claim, reason=reason)
+        except LeaseLost:
+            raise
+        except Conflict:
+            continue
+        if submission.cancel_requested:
+            ledger.request_cancel(submission_id)
+            services.hints.send(TaskName.CANCEL, submission_id)
+        return
+    raise Conflict(f"submission {submission_id} is being changed by others; it is parked next time")

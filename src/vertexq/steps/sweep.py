@@ -1,9 +1,10 @@
-"""Sweep: send the hints of what is due, and hand out free slots. Any number of sweepers do no harm."""
+"""Sweep: send hints for what is due or late, hand out free slots. Any number of sweepers do no harm."""
 
 from __future__ import annotations
 
 import structlog
 
+from vertexq.deadlines import runs_again
 from vertexq.ledger import Due, Record
 from vertexq.names import TaskName
 from vertexq.states import BatchState, SubmissionState
@@ -13,6 +14,7 @@ from vertexq.steps.services import Services
 log = structlog.get_logger(__name__)
 
 HINTS_A_SWEEP = 1000
+LATE_A_SWEEP = 100
 
 SUBMISSION_STEP: dict[SubmissionState, TaskName] = {
     SubmissionState.QUEUED: TaskName.STAGE,
@@ -31,7 +33,7 @@ BATCH_STEP: dict[BatchState, TaskName] = {
 
 
 async def sweep(services: Services) -> None:
-    """Send a hint for everything that is due and that nobody is working on; then fill free slots."""
+    """Send a hint for everything that is due or late and that nobody is working on; then fill free slots."""
     services.ledger.beat("sweep")
     due = services.ledger.due(limit=HINTS_A_SWEEP, resend_after_s=services.options.resend_after_s)
     hints = {hint for item in due if (hint := hint_for(item)) is not None}
@@ -41,8 +43,18 @@ async def sweep(services: Services) -> None:
         services.hints.send(task, *args)
     if due:
         log.info("swept", due=len(due), hints=len(hints))
+    _remind_of_deadlines(services)
     for project, location in services.ledger.waiting_places():
         await dispatch(services, project, location)
+
+
+def _remind_of_deadlines(services: Services) -> None:
+    """Send hints for what is late: to stop it, and to begin another round in case that hint was lost."""
+    resend_after_s = services.options.resend_after_s
+    for late in services.ledger.past_deadline(limit=LATE_A_SWEEP, resend_after_s=resend_after_s):
+        services.hints.send(TaskName.DEADLINE, late.id)
+        if runs_again(late):
+            services.hints.send(TaskName.RERUN, late.id)
 
 
 def hint_for(item: Due) -> tuple[TaskName, tuple[str, ...]] | None:

@@ -1,4 +1,4 @@
-"""Indexes for the queue of waiting batches, and for what was sent lately."""
+"""Indexes for the queue of waiting batches, for what was sent lately, and for deadlines to come."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 _READY = sa.text("state = 'ready'")
+_OPEN = sa.text("deadline_at IS NOT NULL AND finished_at IS NULL")
 
 
 def upgrade() -> None:
@@ -21,3 +22,11 @@ def upgrade() -> None:
         postgresql_where=_READY,
     )
     op.create_index("vertexq_batches_sent", "vertexq_batches", ["project", "sent_at"])
+    op.drop_index("vertexq_submissions_deadline", "vertexq_submissions")
+    op.create_index(
+        "vertexq_submissions_deadline",
+        "vertexq_submissions",
+        ["deadline_at"],
+        sqlite_where=_OPEN,
+        postgresql_where=_OPEN,
+    )

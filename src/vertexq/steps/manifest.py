@@ -1,0 +1,78 @@
+"""Reading a batch's manifest, and its staged input line by line beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import orjson
+
+from vertexq.errors import VertexqError
+from vertexq.google.checksum import extend
+from vertexq.lines import Block, LineSplitter, Oversized
+from vertexq.model import Batch, GcsUri
+from vertexq.steps.services import Services
+
+_BLANK = (b"", b"\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a manifest: which row it is. ``reason`` says why a row was set aside."""
+
+    index: int
+    key: str
+    fingerprint: str
+    line: int
+    crc32c: int = 0  # of the staged line; 0: not noted
+    reason: str = ""
+
+
+async def entries(services: Services, batch: Batch) -> AsyncGenerator[Entry]:
+    """Yield a batch's rows in the order of their indexes."""
+    uri = GcsUri.parse(batch.manifest_uri)
+    pinned = await services.storage.info(uri)
+    async with aclosing(_lines(services, uri, pinned.generation)) as lines:
+        async for line in lines:
+            yield Entry(*orjson.loads(line))
+
+
+async def staged(services: Services, batch: Batch) -> AsyncGenerator[tuple[Entry, bytes]]:
+    """Yield each row with its line in the input that was sent, without the line's end.
+
+    Raise ``VertexqError`` when the input does not fit the manifest, as when somebody has changed it.
+    """
+    source = _lines(services, GcsUri.parse(batch.input_uri), batch.input_generation)
+    async with aclosing(source) as lines, aclosing(entries(services, batch)) as rows:
+        async for entry in rows:
+            line = await anext(lines, None)
+            if line is None or not _is_line(entry, line):
+                raise VertexqError(
+                    f"line {entry.index} of {batch.input_uri} is not the one that was sent; it was changed "
+                    "after it had been staged, so the row cannot be run again"
+                )
+            yield entry, line
+
+
+def _is_line(entry: Entry, line: bytes) -> bool:
+    """Compare the checksum, with the line's end and without."""
+    checksum = extend(0, line)
+    return entry.crc32c in (0, checksum, extend(checksum, b"\n"))
+
+
+async def _lines(services: Services, uri: GcsUri, generation: int) -> AsyncGenerator[bytes]:
+    splitter = LineSplitter(limit_bytes=services.options.line_limit_bytes)
+    async for data in services.storage.download(uri, generation=generation):
+        for item in splitter.feed(data):
+            for line in _whole(item, uri):
+                yield line
+    for item in splitter.close():
+        for line in _whole(item, uri):
+            yield line
+
+
+def _whole(item: Block | Oversized, uri: GcsUri) -> list[bytes]:
+    if isinstance(item, Oversized):
+        raise VertexqError(f"a line of {uri} has {item.size_bytes} bytes, more than VERTEXQ_LINE_LIMIT_BYTES")
+    return [line for line in item.lines if line not in _BLANK]

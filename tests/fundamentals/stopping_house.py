@@ -1,0 +1,71 @@
+"""What tests of cancels and deadlines ask of a house: let time pass, look at Google's jobs, count rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from tests.fundamentals.house import House
+from vertexq import Outcome
+from vertexq.errors import Conflict
+from vertexq.ledger import Record
+from vertexq.model import Batch, OnDeadline, Submission
+from vertexq.states import JOB_TERMINAL, BatchState
+
+MODEL = "gemini-2.5-flash"
+PROMPTS = [f"Say {number}" for number in range(30)]
+LONG_S = 3600.0
+
+
+def let_deadline_pass(
+    house: House, submission_id: str, then: OnDeadline = OnDeadline.REPORT, *, again_s: float = LONG_S
+) -> None:
+    """Let a submission be late from now on; another round would have ``again_s`` seconds."""
+    ledger = house.services.ledger
+    while True:
+        submission = ledger.submission(submission_id)
+        terms = replace(submission.terms, deadline_s=again_s, on_deadline=then)
+        try:
+            ledger.update_submission(
+                submission, terms=terms, deadline_at=ledger.now(), next_action_at=submission.next_action_at
+            )
+        except Conflict:  # a step was faster
+            continue
+        return
+
+
+def submission_of(house: House, submission_id: str) -> Submission:
+    """Return the ledger's record."""
+    return house.services.ledger.submission(submission_id)
+
+
+def batches_of(house: House, submission_id: str) -> list[Batch]:
+    """Return the ledger's batches."""
+    return house.services.ledger.batches(submission_id)
+
+
+def states_of(house: House, submission_id: str) -> Counter[BatchState]:
+    """Count batches by state."""
+    return Counter(batch.state for batch in batches_of(house, submission_id))
+
+
+async def running_jobs(house: House) -> list[str]:
+    """Return the jobs that Google still works on."""
+    jobs = house.services.vertex.list("demo", "us-central1")
+    return [job.name async for job in jobs if job.state not in JOB_TERMINAL]
+
+
+def results_of(house: House, submission_id: str) -> Counter[Outcome]:
+    """Count what is in the store, by outcome; no key may be there twice."""
+    with house.client() as client:
+        results = list(client.results(submission_id))
+    assert len({one.key for one in results}) == len(results)
+    return Counter(one.outcome for one in results)
+
+
+def is_held(house: House, record: Record, record_id: str) -> bool:
+    """Tell whether somebody works on a record."""
+    claim = house.services.ledger.claim(record, record_id, owner="looker", lease_s=1.0)
+    if claim is not None:
+        house.services.ledger.release(claim)
+    return claim is None
