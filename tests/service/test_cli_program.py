@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,8 @@ import pytest
 
 from tests.service.command_line import MODEL, PROGRAM, CommandLine, command_line, finish, lines
 
-COMMANDS = ("check", "submit", "status", "watch", "results", "cancel", "simulate", "doctor")
+COMMANDS = ("check", "submit", "status", "watch", "results", "cancel", "cost", "simulate", "doctor")
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 @pytest.fixture
@@ -37,10 +39,10 @@ def taken_port() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def on_terminal(cli: CommandLine, *args: object) -> tuple[int, str]:
-    """Run the program on a terminal of 120 columns; return its exit code and what it drew."""
+def on_terminal(cli: CommandLine, *args: object, columns: int = 120) -> tuple[int, str]:
+    """Run the program on a terminal; return its exit code and what it drew."""
     ours, theirs = pty.openpty()
-    options = {**cli.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
+    options = {**cli.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
     program = CommandLine(cli.home, options).start(*args, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     drawn = b""
@@ -192,6 +194,20 @@ def test_a_terminal_gets_tables_and_a_live_line(tmp_path: Path) -> None:
     assert "good" in listed[1]
     assert "\t" not in listed[1]
     assert "[red]a" in read[1]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_narrow_terminal_keeps_ids_states_and_counts(tmp_path: Path, columns: int) -> None:
+    """Whole, on one line a submission; what has no room is left out."""
+    finish(tmp_path, ["one", "two"], submission_id="nightly-2026-11-21-search")
+
+    code, drawn = on_terminal(command_line(tmp_path), "status", columns=columns)
+
+    heading, line = _COLOUR.sub("", drawn).splitlines()
+    assert code == 0
+    assert line.split()[:2] == ["nightly-2026-11-21-search", "done"]
+    assert {"id", "state", "sent", "landed", "failed"} <= set(heading.split())
+    assert max(len(heading.rstrip()), len(line.rstrip())) <= columns
 
 
 def test_a_terminal_gets_some_results_and_is_told_of_the_rest(tmp_path: Path) -> None:

@@ -7,7 +7,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from vertexq.model import Batch, Counts, JobStats, Policy, SourceKind, Submission, Terms, Usage
+from vertexq.model import (
+    Batch,
+    Counts,
+    Estimate,
+    JobStats,
+    OnDeadline,
+    Policy,
+    SourceKind,
+    Submission,
+    Terms,
+    Usage,
+)
 from vertexq.states import BatchState, JobState, SubmissionState
 from vertexq.status import Pace, status_of
 
@@ -175,6 +186,44 @@ def test_the_json_object_has_the_names_that_scripts_rely_on() -> None:
     }
     assert (found["id"], found["state"], found["batches"], found["cost_usd"]) == ("s-1", "running", 2, 0.002)
     assert (found["created_at"], found["finished_at"]) == ("2026-11-21T12:00:00+00:00", None)
+
+
+def test_what_was_asked_and_estimated_is_shown() -> None:
+    """Terms, tenant, estimate, rows that were set aside, and strays; all of it under names of its own."""
+    estimate = Estimate(rows=300, input_tokens=9, output_tokens=8, assumed_rows=1, cost_pusd=10**12)
+    terms = Terms(priority=3, budget_pusd=2 * 10**12, deadline_s=60, on_deadline=OnDeadline.RERUN)
+    asked = replace(SUBMISSION, terms=terms, tenant="search", estimate=estimate, deadline_at=NOW)
+    aside = replace(BATCH, state=BatchState.ASIDE, rows=4, job_state="")
+
+    found = status_of(asked, [BATCH, aside], strays=2).to_json()
+
+    assert found["estimate"] == {
+        "rows": 300, "input_tokens": 9, "output_tokens": 8, "assumed_rows": 1, "cost_usd": 1.0,
+    }  # fmt: skip
+    assert (found["budget_usd"], found["priority"], found["tenant"]) == (2.0, 3, "search")
+    assert (found["deadline_at"], found["on_deadline"]) == ("2026-11-21T12:00:00+00:00", "rerun")
+    assert (found["set_aside_rows"], found["strays"]) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("estimated_pusd", "usage", "cost_usd"),
+    [
+        (None, Usage(), None),  # it would have no price
+        (5, Usage(), 0.0),  # nothing is answered yet
+        (None, Usage(total_tokens=9), 0.0),  # a price of nothing, given after it was estimated
+        (5, Usage(total_tokens=9, unpriced_tokens=9), None),
+    ],
+)
+def test_a_cost_that_is_not_known_is_no_number(
+    estimated_pusd: int | None, usage: Usage, cost_usd: float | None
+) -> None:
+    """Null in JSON, a sentence for people, and never 0."""
+    asked = replace(SUBMISSION, estimate=Estimate(rows=1, cost_pusd=estimated_pusd))
+
+    status = status_of(asked, [replace(BATCH, usage=usage)])
+
+    assert status.cost_usd == status.to_json()["cost_usd"] == cost_usd
+    assert ("no price for gemini-2.5-flash" in status.cost) is (cost_usd is None)
 
 
 def pace(*looks: tuple[float, int]) -> Pace:
