@@ -34,7 +34,7 @@ def report(client: vertexq.Client, status: vertexq.Status) -> None:
         print(f"  {outcome:<18}{getattr(status.counts, outcome):>12,} rows")
     print(f"  {'prompt tokens':<18}{status.usage.prompt_tokens:>12,}")
     print(f"  {'output tokens':<18}{status.usage.output_tokens + status.usage.thoughts_tokens:>12,}")
-    print(f"  {'cost':<18}{status.cost_usd:>12.6f} USD\n")
+    print(f"  {'cost':<18}{status.cost:>16}\n")
     with_text = client.results(status.id, outcomes=[vertexq.Outcome.SUCCEEDED])
     for result in itertools.islice(with_text, 3):
         print(f"  {result.key}  {(result.text or '')[:80]!r}")
