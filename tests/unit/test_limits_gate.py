@@ -66,10 +66,10 @@ def test_a_429_halves_the_rate_once_in_a_while() -> None:
     """Calls on their way say the same again; a later one halves again; one a minute is the floor."""
     gate = tell(None, BEGAN, NUMBERS, Verdict.THROTTLED)
     again = tell(gate, BEGAN + SECOND, NUMBERS, Verdict.THROTTLED)
-    later = tell(again, BEGAN + 6 * SECOND, NUMBERS, Verdict.THROTTLED)
+    later = tell(again, BEGAN + 16 * SECOND, NUMBERS, Verdict.THROTTLED)
     low = later
     for number in range(2, 30):
-        low = tell(low, BEGAN + number * 6 * SECOND, NUMBERS, Verdict.THROTTLED)
+        low = tell(low, BEGAN + number * 16 * SECOND, NUMBERS, Verdict.THROTTLED)
 
     assert [rate_of(one) for one in (gate, again, later, low)] == [30, 30, 15, 1]
 

@@ -20,14 +20,20 @@ def status(
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=LIMIT_MOST, help="How many of the newest.")
     ] = 20,
+    limits: Annotated[
+        bool, typer.Option("--limits", help="Say instead what is limited, and how much of it is taken.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say how a submission stands, or list the newest.
+    """Say how a submission stands, or list the newest; or how the limits stand.
 
     The exit code is 0 whenever the submission is known; that of ``watch`` says how it ended.
     """
     from vertexq.cli.ledger_look import no_ledger  # noqa: PLC0415
 
+    if limits:
+        _limits(submission_id, as_json=as_json)
+        return
     with reported(as_json=as_json), vertexq.Client() as client:
         missing = no_ledger(Settings.for_producer().ledger_url)
         if submission_id is None:
@@ -50,3 +56,12 @@ def status(
             say_json(one.to_json())
         else:
             say_status(one)
+
+
+def _limits(submission_id: str | None, *, as_json: bool) -> None:
+    from vertexq.cli.limits import say_limits  # noqa: PLC0415  (it loads the way to Redis)
+
+    with reported(as_json=as_json):
+        if submission_id is not None:
+            raise vertexq.BadInput("--limits is about all submissions; leave the id away")
+        say_limits(Settings.from_env(), as_json=as_json)

@@ -34,7 +34,7 @@ class Shape:
     burst: int = 1
     careful: bool = False
     grant_good_s: float = GRANT_GOOD_S
-    cut_every_s: float = 5.0
+    cut_every_s: float = 15.0  # a quarter of the minute over which Google counts
     rise_s: float = 120.0
     longest_block_s: float = 3_600.0
     failures: int = 5
