@@ -12,8 +12,8 @@ from vertexq.failpoints import Failpoint
 from vertexq.testing import postgres_server, valkey_server
 
 KEYS = [f"k{number}" for number in range(ROWS)]
-POINTS = [point for point in Failpoint if not point.value.startswith("stage.")]
-ON_POSTGRESQL = [Failpoint.CREATE_INTENDED, Failpoint.RECONCILE_LOOKED]
+POINTS = list(Failpoint)
+ON_POSTGRESQL = [Failpoint.STAGE_PART_ENTERED, Failpoint.CREATE_INTENDED, Failpoint.RECONCILE_LOOKED]
 
 
 @pytest.fixture(scope="module")
