@@ -227,3 +227,41 @@ async def test_without_a_price_the_cost_is_unknown_and_not_nothing(house: House)
     assert status.cost == "unknown (no price for gemini-2.5-flash)"
     assert {one.cost_usd for one in rows} == {None}
     assert status.usage.unpriced_tokens == status.usage.total_tokens > 0
+
+
+def capped(house: House, usd: float | None) -> House:
+    """Return the same house with ten rows a job and a daily cap; a job is estimated at about 0.0128 USD."""
+    cap_pusd = None if usd is None else round(usd * PUSD_PER_USD)
+    options = replace(house.services.options, batch_rows=10, daily_cap_pusd=cap_pusd)
+    return replace(house, services=replace(house.services, options=options))
+
+
+async def test_a_daily_cap_parks_with_its_numbers_and_a_higher_one_goes_on(house: House) -> None:
+    """What was sent ends and is paid for; the rest waits for a person, and is sent once."""
+    poor, rich = capped(house, 0.02), capped(house, 1.0)
+    with house.client() as client:
+        client.submit(PROMPTS[:30], model=MODEL, store="results", id="capped")
+        parked = await poor.until_rest("capped")
+        accepted = len(house.simulator.accepted)
+        client.submit(PROMPTS[:30], model=MODEL, store="results", id="capped")
+        done = await rich.until_rest("capped")
+        check_account(house, client, "capped")
+
+    assert (parked.state, accepted) == (SubmissionState.PARKED, 1)
+    assert "the project demo has spent 0.0128" in parked.reason
+    assert "of its daily cap of 0.020000 USD" in parked.reason
+    assert (done.state, done.counts.succeeded, len(house.simulator.accepted)) == (SubmissionState.DONE, 30, 3)
+
+
+async def test_what_was_not_used_of_an_estimate_is_free_again(house: House) -> None:
+    """Answers are shorter than their limit: one job after the other fits into a cap that two never would."""
+    serial = capped(house, 0.02)
+    options = replace(serial.services.options, running_jobs=1)
+    serial = replace(serial, services=replace(serial.services, options=options))
+    with house.client() as client:
+        for number in range(3):
+            client.submit(PROMPTS[:10], model=MODEL, store="results", id=f"day-{number}")
+            status = await serial.until_rest(f"day-{number}")
+            assert status.state is SubmissionState.DONE
+
+    assert house.services.ledger.spent_today("demo") < round(0.02 * PUSD_PER_USD)

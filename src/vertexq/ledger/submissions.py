@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Connection, case, delete, insert, select, update
+from sqlalchemy import Connection, case, delete, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.errors import IdConflict
@@ -15,7 +15,7 @@ from vertexq.ledger.caller import borrowed
 from vertexq.ledger.convert import deadline_at, new_submission_row, to_submission
 from vertexq.ledger.schema import batches, spool, submissions
 from vertexq.ledger.staging import is_staged
-from vertexq.ledger.times import database_now
+from vertexq.ledger.times import UtcDateTime, database_now
 from vertexq.ledger.translation import translated
 from vertexq.ledger.values import Claim, Record, SubmissionFields
 from vertexq.model import NewSubmission, Submission, Terms
@@ -181,10 +181,11 @@ def _go_on(connection: Connection, known: Submission, now: datetime) -> Submissi
         )
         write_audit(connection, Record.BATCH, moved, came_from=BatchState.REFUSED, now=now, actor=PRODUCER)
     ready = batches.c.state == BatchState.READY
+    waits = case((ready, None), else_=literal(now, UtcDateTime()))  # a CASE does not know its column's type
     connection.execute(
         update(batches)
         .where(batches.c.submission_id == known.id, batches.c.state.not_in(sorted(BATCH_TERMINAL)))
-        .values(next_action_at=case((ready, None), else_=now), hint_sent_at=None, attempts=0)
+        .values(next_action_at=waits, hint_sent_at=None, attempts=0)
     )
     to = SubmissionState.RUNNING if is_staged(connection, known) else SubmissionState.QUEUED
     return _move(connection, known, to, None, {"next_action_at": now, "attempts": 0}, now)
