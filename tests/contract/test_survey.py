@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from tests.contract.fake_gcs import running_fake_gcs
 from vertexq.google.auth import default_tokens
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
@@ -199,6 +201,23 @@ async def test_a_google_that_hangs_is_unknown(field: Field) -> None:
     found = await Surveyor(field.storage, field.vertex, look_s=0.2).staging(STAGING)
 
     assert found.weight is Weight.UNKNOWN
+
+
+async def test_an_emulator_that_knows_no_rights_keeps_nobody_back(tmp_path: Path, field: Field) -> None:
+    """fake-gcs-server, somebody else's Cloud Storage, has buckets and no permissions."""
+    (tmp_path / "staging").mkdir()
+    with running_fake_gcs("-data", str(tmp_path)) as url:
+        async with Transport(await default_tokens(emulator=True)) as transport:
+            surveyor = Surveyor(Storage(transport, endpoint=url), field.vertex)
+
+            found = [
+                await surveyor.staging(STAGING),
+                await surveyor.source(STAGING.join("rows.jsonl")),
+                await surveyor.region("staging", "us-central1", strict=True),
+                await surveyor.agent("staging", NUMBER, "us-central1"),
+            ]
+
+    assert [one.about for one in found if one.weight in (Weight.ERROR, Weight.WARNING)] == [], found
 
 
 async def test_each_thing_that_a_place_depends_on_is_looked_at_once(field: Field) -> None:

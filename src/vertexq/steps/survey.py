@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -121,8 +122,8 @@ class Surveyor:
             if right == CREATE:
                 return not await self._storage.may_create(probe)
             if right == LIST:
-                async for _ in self._storage.list(probe):
-                    break
+                async with aclosing(self._storage.list(probe)) as objects:
+                    await anext(objects, None)
             elif right == GET:
                 await self._storage.info(probe)
         except NotFound:
@@ -177,10 +178,10 @@ class Surveyor:
 
     async def _project_number(self, project: str, location: str) -> str:
         """Return the number that stands in the names of a project's jobs; empty when it has none yet."""
-        async for job in self._vertex.list(project, location, page_size=1):
-            number = job.name.split("/")[1]
-            return number if number.isdigit() else ""
-        return ""
+        async with aclosing(self._vertex.list(project, location, page_size=1)) as jobs:
+            job = await anext(jobs, None)
+        number = job.name.split("/")[1] if job else ""
+        return number if number.isdigit() else ""
 
 
 def rights_finding(
