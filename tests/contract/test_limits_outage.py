@@ -118,6 +118,19 @@ async def test_a_redis_that_hangs_holds_up_nothing(tmp_path: Path) -> None:
     assert ticks >= 10
 
 
+async def test_a_question_that_is_interrupted_leaves_no_answer_behind(valkey_url: str) -> None:
+    """A time limit may end a step while Redis answers; the next question gets its own answer."""
+    async with Link(valkey_url) as link:
+        limits = SharedLimits(link, SHAPES)
+        for turns in range(40):
+            asking = asyncio.create_task(limits.take(*PLACE, READ))
+            for _ in range(turns % 8):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            assert await link.now_us() > 10**15
+
+
 @pytest.mark.parametrize("memory", ["kept", "lost"])
 async def test_a_killed_redis_lets_nothing_through_early(own_valkey: Valkey, memory: str) -> None:
     """Killed right after a grant and started again, also with nothing left, creates keep their distance."""
