@@ -32,6 +32,7 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
 
     Without endpoints of a simulator for both Vertex AI and Cloud Storage, Google credentials are needed.
     """
+    prices = PriceBook.open(settings.prices)
     async with AsyncExitStack() as stack:
         ledger = Ledger.open(settings.ledger_url)
         stack.callback(ledger.close)
@@ -54,7 +55,7 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
             options=options(settings),
             owner=owner(),
             luck=random.random,
-            prices=PriceBook.open(settings.prices),
+            prices=prices,
         )
 
 

@@ -127,6 +127,16 @@ def test_a_broken_price_file_is_named(tmp_path: Path) -> None:
     assert 'price 1 (m): "input" must be US dollars' in said.err
 
 
+def test_the_doctor_finds_a_broken_price_file(tmp_path: Path) -> None:
+    """Before a worker is started with it."""
+    cli = command_line(tmp_path, VERTEXQ_PRICES=str(tmp_path / "none.json"))
+
+    (settings,) = [one for one in cli.run("doctor", "--json").json() if one["check"] == "settings"]
+
+    assert settings["level"] == "FAIL"
+    assert "none.json, which cannot be read" in settings["text"]
+
+
 @pytest.mark.parametrize("command", ["cost", "status"])
 def test_asking_makes_no_ledger(tmp_path: Path, command: str) -> None:
     """A question leaves no file behind, and says that there is nothing yet and where it looked."""

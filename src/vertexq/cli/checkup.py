@@ -10,6 +10,7 @@ from functools import partial
 
 from vertexq.errors import BadInput, BadSettings, VertexqError
 from vertexq.plain import duration, lines
+from vertexq.prices import PriceBook
 from vertexq.settings import NO_LEDGER, STORE_PREFIX, Settings
 
 CLOCK_OFF_S = 5.0
@@ -70,6 +71,10 @@ def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
 
 
 def _settings(settings: Settings) -> Finding:
+    try:
+        PriceBook.open(settings.prices)
+    except BadSettings as error:
+        return Finding(check="settings", level=Level.FAIL, text=lines(str(error)), settings_wrong=True)
     try:
         Settings.for_worker()
     except BadSettings as error:
