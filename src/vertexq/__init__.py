@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Unreachable,
         VertexqError,
     )
-    from vertexq.model import Submission
+    from vertexq.model import Policy, Submission
     from vertexq.progress import ProgressBar
     from vertexq.results import Outcome, Result
     from vertexq.states import BatchState, SubmissionState
@@ -39,6 +39,7 @@ __all__ = [
     "IdConflict",
     "NotDone",
     "Outcome",
+    "Policy",
     "ProgressBar",
     "Result",
     "Status",
@@ -56,6 +57,7 @@ _HOME = {
     "BatchState": "states",
     "Client": "client",
     "Outcome": "results",
+    "Policy": "model",
     "ProgressBar": "progress",
     "Result": "results",
     "Status": "status",

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
-from vertexq.client import Client, OnProgress, Source
+from vertexq.client import NO_POLICY, Client, OnProgress, Source, TemplateSource
 from vertexq.errors import NotDone
-from vertexq.model import Submission
+from vertexq.model import Policy, Submission
 from vertexq.results import Outcome, Result
 from vertexq.status import Status
+from vertexq.terms import Deadline
 
 T = TypeVar("T")
 
@@ -48,13 +49,21 @@ class AsyncClient:
         labels: Mapping[str, str] | None = None,
         project: str = "",
         location: str = "",
+        policy: Policy = NO_POLICY,
+        template: TemplateSource | None = None,
+        priority: int = 0,
+        budget_usd: float | str | None = None,
+        deadline: Deadline | None = None,
+        on_deadline: str = "report",
+        tenant: str = "",
     ) -> Submission:
         """Enqueue rows, which may come from an async iterable; see ``Client.submit``."""
         rows = _pulled(source, asyncio.get_running_loop()) if isinstance(source, AsyncIterable) else source
         return await self._call(
             lambda: self._client.submit(
                 rows, model=model, store=store, id=id, key=key, labels=labels,
-                project=project, location=location,
+                project=project, location=location, policy=policy, template=template, priority=priority,
+                budget_usd=budget_usd, deadline=deadline, on_deadline=on_deadline, tenant=tenant,
             )
         )  # fmt: skip
 

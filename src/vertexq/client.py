@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
-from vertexq.drafts import Order, order_for_object, order_for_rows
-from vertexq.errors import BadInput, NotDone
+from vertexq.drafts import order_for_rows, paths_of
+from vertexq.errors import BadInput, BadSource, NotDone
 from vertexq.messages import to_message, unrecorded
-from vertexq.model import NewSubmission, Submission
+from vertexq.model import NewSubmission, Policy, Submission
 from vertexq.names import TaskName
+from vertexq.orders import Order
 from vertexq.results import Outcome, Result
 from vertexq.settings import NO_LEDGER, Settings
+from vertexq.sources.kinds import is_object
+from vertexq.sources.template import Template
 from vertexq.states import SubmissionState
 from vertexq.status import Status, status_of
+from vertexq.terms import Deadline, terms_of
 
 if TYPE_CHECKING:  # imported when they are first needed: a producer that only enqueues never loads the rest
     from vertexq.broker import CeleryHints
     from vertexq.ledger import Ledger
+    from vertexq.prices import PriceBook
     from vertexq.stores.base import Store
 
 Source = str | Path | Iterable[object]
+"""A file, ``gs://`` URIs (one, or a list of them), an open stream, a list of paths, or rows."""
+TemplateSource = str | Path | Mapping[str, object]
+"""A request with ``{{field}}``: as a mapping, as JSON, or the path of a file that holds it."""
+NO_POLICY = Policy()
 OnProgress = Callable[[Status], None]
 
 
@@ -50,6 +60,7 @@ class Client:
         )
         self._ledger: Ledger | None = None
         self._hints: CeleryHints | None = None
+        self._prices: PriceBook | None = None
 
     def submit(
         self,
@@ -62,32 +73,49 @@ class Client:
         labels: Mapping[str, str] | None = None,
         project: str = "",
         location: str = "",
+        policy: Policy = NO_POLICY,
+        template: TemplateSource | None = None,
+        priority: int = 0,
+        budget_usd: float | str | None = None,
+        deadline: Deadline | None = None,
+        on_deadline: str = "report",
+        tenant: str = "",
         connection: object | None = None,
     ) -> Submission:
         """Enqueue rows; return the submission as the ledger has it.
 
-        ``source`` is a ``gs://`` URI, the path of a JSON Lines file or a binary stream of such lines, or
-        rows: texts (prompts) and mappings; ``docs/producing.md`` shows the forms. ``key`` names the field
-        that holds each row's key; a row without one is called by its number, from 0. The same ``id`` with
-        the same content is the same submission, however often it is enqueued; with other content it is an
-        ``IdConflict``. With ``connection`` (psycopg, sqlite3, or a SQLAlchemy connection or session to the
-        ledger's database) the submission exists if and only if the caller commits.
+        ``source`` is a ``gs://`` URI (``*`` and ``**`` are wildcards) or a list of them, the path of a file
+        (JSON Lines, CSV or Parquet, also ``.gz`` and ``.zst``) or a list of ``Path``, a binary stream of JSON
+        Lines, or rows: texts (prompts) and mappings; ``docs/producing.md`` shows the forms. With ``template``
+        (a request with ``{{field}}``) rows are records that fill it. ``key`` names the field that holds each
+        row's key; a row without one is called by its number, from 0. The same ``id`` with the same content is
+        the same submission, however often it is enqueued; with other content it is an ``IdConflict``.
+
+        ``policy`` says what may be done about rows that Google would refuse. ``priority`` (-9 to 9),
+        ``budget_usd``, ``deadline`` (seconds, a timedelta or ``"6h"``, from now) with ``on_deadline``
+        (``report`` or ``rerun``) may be changed by enqueueing again. ``tenant`` sets the label by which slots
+        are shared (``VERTEXQ_TENANT_LABEL``). With ``connection`` (psycopg, sqlite3, or a SQLAlchemy
+        connection or session to the ledger's database) it exists if and only if the caller commits.
 
         Raise ``BadSource`` when a row cannot be sent (all of them are named, nothing is enqueued),
-        ``UnknownModel``, ``UnknownStore``, ``Unreachable``.
+        ``BadInput`` for options that do not fit together, ``UnknownModel``, ``UnknownStore``,
+        ``Unreachable``.
         """
         self._settings.check_store(store)
         order = Order(
             id=id, model=model, store=store, key_field=key, labels=dict(labels or {}),
-            project=project, location=location,
-        ).checked()  # fmt: skip
-        if isinstance(source, str) and source.startswith("gs://"):
-            return self._enqueue(order_for_object(order, source), (), connection)
-        if isinstance(source, Mapping | bytes | None):
-            kind = type(cast("object", source)).__name__
-            raise BadInput(f"rows must come as an iterable of texts or mappings, not as one {kind}")
-        with order_for_rows(order, source, line_limit_bytes=self._settings.line_limit_bytes) as draft:
-            return self._enqueue(draft.submission, draft.chunks(), connection)
+            project=project, location=location, policy=policy,
+            template="" if template is None else _read_template(template).text,
+            terms=terms_of(
+                priority=priority, budget_usd=budget_usd, deadline=deadline, on_deadline=on_deadline
+            ),
+        )  # fmt: skip
+        order = order.with_tenant(tenant, label=self._settings.tenant_label).checked()
+        if uris := _uris(source):
+            return self._enqueue(order.for_objects(uris), (), connection)
+        rows = _rows(source)
+        with order_for_rows(order, rows, line_limit_bytes=self._settings.line_limit_bytes) as draft:
+            return self._enqueue(self._priced(draft.submission), draft.chunks(), connection)
 
     def get(self, id: str) -> Status:  # noqa: A002
         """Return how a submission stands; raise ``UnknownSubmission``."""
@@ -169,6 +197,18 @@ class Client:
         """Close the client."""
         self.close()
 
+    def _priced(self, new: NewSubmission) -> NewSubmission:
+        """Say what the rows may cost, by the prices of this process; a worker reckons with its own again."""
+        from vertexq.money import priced  # noqa: PLC0415
+        from vertexq.prices import PriceBook  # noqa: PLC0415
+
+        if new.estimate is None:
+            return new
+        if self._prices is None:
+            self._prices = PriceBook.open(self._settings.prices)
+        today, assumed = datetime.now(UTC).date(), self._settings.assumed_output_tokens
+        return replace(new, estimate=priced(new.estimate, new.model, today, self._prices, assumed))
+
     def _enqueue(self, new: NewSubmission, chunks: Iterable[bytes], connection: object | None) -> Submission:
         if self._settings.ledger_url == NO_LEDGER:
             return self._send_through_broker(new)
@@ -207,3 +247,37 @@ class Client:
         store = open_store(url, storage_endpoint=self._settings.storage_endpoint)
         store.prepare()
         return store
+
+
+def _uris(source: object) -> list[str]:
+    """Return the ``gs://`` URIs that a source is made of; none when it is of another kind."""
+    if isinstance(source, str):
+        return [source] if is_object(source) else []
+    if not isinstance(source, list | tuple):
+        return []
+    items = cast("Sequence[object]", source)
+    uris = [one for one in items if isinstance(one, str) and is_object(one)]
+    if uris and len(uris) < len(items):
+        raise BadSource("some of these rows are gs:// URIs and some are not; pass URIs or rows, not both")
+    return uris
+
+
+def _rows(source: Source) -> Sequence[Path] | Iterable[object]:
+    """Return a source of rows: one path is a list of one."""
+    if isinstance(source, str | Path):
+        return [Path(source)]
+    if isinstance(source, Mapping | bytes) or source is None:  # pyright: ignore[reportUnnecessaryComparison]
+        kind = type(cast("object", source)).__name__
+        raise BadInput(f"rows must come as an iterable of texts or mappings, not as one {kind}")
+    if 0 < len(paths_of(source)) < len(cast("list[object]", source)):
+        raise BadSource("some of these sources are paths and some are not; pass paths or rows, not both")
+    return source
+
+
+def _read_template(template: TemplateSource) -> Template:
+    if not isinstance(template, Path):
+        return Template.parse(template)
+    try:
+        return Template.parse(template.read_bytes())
+    except OSError as error:
+        raise BadInput(f"the template {template} cannot be read: {error.strerror}") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from io import BufferedIOBase
@@ -18,22 +16,16 @@ from vertexq.check.verdict import Prepared, Verdict
 from vertexq.errors import BadSource
 from vertexq.families.base import Family
 from vertexq.intake import Intake, Template
-from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.model import Estimate, Policy
+from vertexq.sources.files import rows_of_file, rows_of_stream
+from vertexq.sources.whereabouts import Whereabouts
 from vertexq.spool import CHUNK_BYTES, pack, unpack
 from vertexq.uniqueness import KeyLog
 
 _LENGTH = Struct(">I")
 _IN_MEMORY_BYTES = 4 * 1024 * 1024
-_READ_BYTES = 1024 * 1024
 _WAITING_ROWS = 10_000
 _NO_POLICY = Policy()
-_UTF_8 = getincrementaldecoder("utf-8")
-_ADVICE = {
-    errno.ENOENT: "Check the name; one that starts with no / counts from the current directory",
-    errno.EISDIR: "Name one JSON Lines file in it",
-    errno.EACCES: "Allow this user to read it",
-}
 
 
 class Draft:
@@ -56,6 +48,7 @@ class Draft:
         self.intake = Intake(family, name=name, key_field=key_field, policy=policy, template=template)
         self.verdict = Verdict(report=Report(), estimate=Estimate())  # of the rows; known when it is closed
         self._keys = KeyLog()
+        self._places = Whereabouts()
         self._digest = blake2b(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS), digest_size=16)
         self._waiting: list[Prepared] = []
         self._waiting_bytes = 0
@@ -72,20 +65,28 @@ class Draft:
             self._keep(row)
 
     def add_file(self, path: Path, *, line_limit_bytes: int) -> None:
-        """Take the lines of a JSON Lines file; raise ``BadSource`` when it cannot be read."""
-        for row in rows_of_file(path, self.intake, line_limit_bytes=line_limit_bytes):
-            self._keep(row)
+        """Take the rows of a file of any format; raise ``BadSource`` when it cannot be read."""
+        self._places.begin(str(path), self.intake.lines)
+        for rows in rows_of_file(path, self.intake, line_limit_bytes=line_limit_bytes):
+            for row in rows:
+                self._keep(row)
 
     def add_stream(self, stream: BufferedIOBase, *, line_limit_bytes: int) -> None:
         """Take the lines of an open JSON Lines stream, to its end."""
-        for row in rows_of_stream(stream, self.intake, line_limit_bytes=line_limit_bytes):
-            self._keep(row)
+        name = self.intake.name
+        for rows in rows_of_stream(stream, name, self.intake, line_limit_bytes=line_limit_bytes):
+            for row in rows:
+                self._keep(row)
 
     def close(self) -> str:
         """Return the fingerprint, once it is known what becomes of every row."""
         self._write()
         self.intake.note_duplicates(self._keys)
-        self.verdict = self.intake.close()
+        try:
+            self.verdict = self.intake.close()
+        except BadSource as error:
+            lines = [fault.line for fault in self.intake.verdict().report.faults]
+            raise BadSource(self._places.explained(str(error), lines)) from None
         return self._digest.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
@@ -118,54 +119,3 @@ class Draft:
         self._file.seek(0)
         while head := self._file.read(_LENGTH.size):
             yield self._file.read(_LENGTH.unpack(head)[0])
-
-
-def rows_of_file(path: Path, intake: Intake, *, line_limit_bytes: int) -> Iterator[Prepared]:
-    """Yield the good rows of a file; raise ``BadSource`` when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            yield from rows_of_stream(file, intake, line_limit_bytes=line_limit_bytes)
-    except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, "See whether its disk is well")
-        raise BadSource(f"{path} cannot be read: {error.strerror}; nothing was sent. {advice}.") from error
-
-
-def rows_of_stream(stream: BufferedIOBase, intake: Intake, *, line_limit_bytes: int) -> Iterator[Prepared]:
-    """Yield the good rows of an open stream of JSON Lines; ``intake`` keeps the faults of the others.
-
-    Raise ``BadSource`` at the first line that is not UTF-8: then the whole source is in another encoding.
-    """
-    splitter = LineSplitter(limit_bytes=line_limit_bytes)
-    seen = 0
-    for item in _blocks(stream, splitter):
-        faults = intake.fault_count
-        rows = intake.block(item)
-        if intake.fault_count > faults:  # only then: good files are not decoded a second time
-            _check_text(item, intake.name, seen=seen)
-        seen += len(item.lines) if isinstance(item, Block) else 1
-        yield from rows
-
-
-def _blocks(stream: BufferedIOBase, splitter: LineSplitter) -> Iterator[Block | Oversized]:
-    for chunk in iter(lambda: stream.read(_READ_BYTES), b""):
-        yield from splitter.feed(chunk)
-    yield from splitter.close()
-
-
-def _check_text(item: Block | Oversized, name: str, *, seen: int) -> None:
-    """Raise ``BadSource`` when a line is not UTF-8; ``seen`` lines came before."""
-    for number, line in enumerate(item.lines if isinstance(item, Block) else [item.head], start=seen + 1):
-        if not _is_text(line):
-            raise BadSource(
-                f"{name} is not a UTF-8 text file (line {number:,} is the first that is not); "
-                "convert it first (iconv does); nothing was sent"
-            )
-
-
-def _is_text(line: bytes) -> bool:
-    """Tell whether a line is UTF-8; its last character may be cut off. UTF-16 shows by its NULs."""
-    try:
-        _UTF_8().decode(line)
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in line

@@ -6,17 +6,20 @@ It names rows by ``gs://`` URI and a store by name, so that neither rows nor sec
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from vertexq.errors import BadInput
-from vertexq.families import family_of
 from vertexq.ids import checked_submission_id
-from vertexq.intake import check_object
-from vertexq.model import Counts, NewSubmission, SourceKind, Submission, Usage
+from vertexq.model import Counts, NewSubmission, Policy, SourceKind, Submission, Terms, Usage
+from vertexq.orders import Order, check_store_name
+from vertexq.sources.template import Template
 from vertexq.states import SubmissionState
+
+T = TypeVar("T", Policy, Terms)
 
 
 class EnqueueMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +34,10 @@ class EnqueueMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     project: str = ""
     location: str = ""
     labels: dict[str, str] = {}
+    tenant: str = ""
+    template: str = ""
+    policy: dict[str, bool] = {}
+    terms: dict[str, int | float | str | None] = {}
 
 
 def to_message(new: NewSubmission) -> dict[str, Any]:
@@ -40,20 +47,58 @@ def to_message(new: NewSubmission) -> dict[str, Any]:
             "a producer without a ledger can enqueue gs:// sources only, because rows never pass the broker; "
             "put the rows in Cloud Storage, or set VERTEXQ_LEDGER_URL"
         )
-    names = EnqueueMessage.__struct_fields__
-    return {name: dict(new.labels) if name == "labels" else getattr(new, name) for name in names}
+    plain = {name: getattr(new, name) for name in EnqueueMessage.__struct_fields__}
+    return plain | {
+        "labels": dict(new.labels),
+        "policy": {name: True for name, wanted in asdict(new.policy).items() if wanted},
+        "terms": {**asdict(new.terms), "on_deadline": new.terms.on_deadline.value},
+    }
 
 
 def from_message(message: Mapping[str, Any]) -> NewSubmission:
-    """Read a message; raise ``BadInput`` when it is not one of ours: anybody at the broker can send one."""
+    """Read a message; raise ``BadInput`` when it is not one of ours: anybody at the broker can send one.
+
+    It is checked as strictly as what a producer with a ledger passes in, and its fingerprint must be that of
+    its content.
+    """
     try:
         parsed = msgspec.convert(message, EnqueueMessage)
+        policy = _options(parsed.policy, Policy)
+        terms = _options(parsed.terms, Terms)
     except msgspec.ValidationError as error:
         raise BadInput(f"this is no submission: {error}") from None
-    checked_submission_id(parsed.id)
-    family_of(parsed.model)
-    check_object(parsed.source)
-    return NewSubmission(source_kind=SourceKind.GCS, **msgspec.structs.asdict(parsed))
+    check_store_name(parsed.store)
+    order = Order(
+        id=checked_submission_id(parsed.id),
+        model=parsed.model,
+        store=parsed.store,
+        key_field=parsed.key_field,
+        labels=parsed.labels,
+        project=parsed.project,
+        location=parsed.location,
+        tenant=_tenant(parsed),
+        template=Template.parse(parsed.template).text if parsed.template else "",
+        policy=policy,
+        terms=terms,
+    )
+    new = order.checked().for_objects(parsed.source.split("\n"))
+    if new.fingerprint != parsed.fingerprint:
+        raise BadInput("this is no submission of ours: its fingerprint is not that of its content")
+    return new
+
+
+def _options(given: Mapping[str, object], kind: type[T]) -> T:
+    unknown = given.keys() - {field.name for field in fields(kind)}
+    if unknown:
+        raise BadInput(f"this is no submission: {kind.__name__.lower()} has no {min(unknown)[:40]!r}")
+    return msgspec.convert(given, kind)
+
+
+def _tenant(parsed: EnqueueMessage) -> str:
+    """Return the tenant, which is always the value of a label."""
+    if parsed.tenant and parsed.tenant not in parsed.labels.values():
+        raise BadInput("this is no submission: its tenant is the value of none of its labels")
+    return parsed.tenant
 
 
 def unrecorded(new: NewSubmission, now: datetime) -> Submission:

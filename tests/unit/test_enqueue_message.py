@@ -9,27 +9,40 @@ import pytest
 
 from vertexq.errors import BadInput
 from vertexq.messages import from_message, to_message
-from vertexq.model import NewSubmission, SourceKind
+from vertexq.model import NewSubmission, OnDeadline, Policy, SourceKind, Terms
+from vertexq.orders import Order
 
-NEW = NewSubmission(
+ORDER = Order(
     id="s-1",
-    fingerprint="f",
     model="gemini-2.5-flash",
     store="results",
-    source_kind=SourceKind.GCS,
-    source="gs://bucket/rows.jsonl",
     key_field="id",
-    project="p",
+    project="my-project",
     location="us-central1",
     labels={"team": "search"},
+    tenant="search",
+    template='{"prompt":"Say {{word}}"}',
+    policy=Policy(repair=True, set_aside=True),
+    terms=Terms(priority=3, budget_pusd=10**12, deadline_s=3600.0, on_deadline=OnDeadline.RERUN),
 )
+NEW = ORDER.for_objects(["gs://bucket/rows.jsonl", "gs://bucket/more/*.csv"])
+SENT = to_message(NEW)
 
 
 def test_a_submission_survives_the_broker() -> None:
     """Also as JSON, which is what the broker carries."""
-    message = orjson.loads(orjson.dumps(to_message(NEW)))
+    assert from_message(orjson.loads(orjson.dumps(SENT))) == NEW
 
-    assert from_message(message) == NEW
+
+def test_a_plain_submission_is_a_small_message() -> None:
+    """What was not asked for has its usual value; a message without it is the same."""
+    new = Order(id="s-1", model="gemini-2.5-flash", store="results").for_objects(["gs://bucket/rows.jsonl"])
+    sent = to_message(new)
+
+    assert sent["policy"] == {}
+    assert (
+        from_message({name: sent[name] for name in ("id", "fingerprint", "model", "store", "source")}) == new
+    )
 
 
 def test_rows_never_pass_the_broker() -> None:
@@ -47,13 +60,30 @@ def test_rows_never_pass_the_broker() -> None:
     [
         {},
         {"id": "s-1"},
-        {**to_message(NEW), "model": 7},
-        {**to_message(NEW), "labels": {"a": 1}},
-        {**to_message(NEW), "unknown": 1},
-        {**to_message(NEW), "id": "../up"},
-        {**to_message(NEW), "source": "file:///etc/passwd"},
-        {**to_message(NEW), "source": "gs://bucket/"},
-        {**to_message(NEW), "model": "of no family"},
+        {**SENT, "model": 7},
+        {**SENT, "labels": {"a": 1}},
+        {**SENT, "labels": {"Team": "search"}},
+        {**SENT, "unknown": 1},
+        {**SENT, "id": "../up"},
+        {**SENT, "source": "file:///etc/passwd"},
+        {**SENT, "source": "gs://bucket/"},
+        {**SENT, "source": "gs://bucket/other.jsonl"},
+        {**SENT, "model": "of no family"},
+        {**SENT, "store": "../results"},
+        {**SENT, "fingerprint": "f"},
+        {**SENT, "tenant": "somebody else"},
+        {**SENT, "project": "../p"},
+        {**SENT, "template": "{"},
+        {**SENT, "template": '{"prompt": "no placeholder"}'},
+        {**SENT, "policy": {"repair": "yes"}},
+        {**SENT, "policy": {"pay_nothing": True}},
+        {**SENT, "policy": {"as_is": True}},
+        {**SENT, "terms": {"priority": 100}},
+        {**SENT, "terms": {"priority": 1.5}},
+        {**SENT, "terms": {"budget_pusd": -1}},
+        {**SENT, "terms": {"deadline_s": 0}},
+        {**SENT, "terms": {"on_deadline": "rerun"}},
+        {**SENT, "terms": {"on_deadline": "explode"}},
     ],
 )
 def test_a_message_of_another_form_is_refused(message: dict[str, Any]) -> None:

@@ -74,9 +74,9 @@ def _looked_at(name: str, family: Family, *, key_field: str, line_limit_bytes: i
 
 
 def _examined(name: str, family: Family, *, key_field: str, line_limit_bytes: int) -> Examined:
-    from vertexq.draft import rows_of_file  # noqa: PLC0415
     from vertexq.errors import BadSource  # noqa: PLC0415
     from vertexq.intake import Intake  # noqa: PLC0415
+    from vertexq.sources.files import rows_of_file  # noqa: PLC0415
     from vertexq.uniqueness import KeyLog  # noqa: PLC0415
 
     if not name.strip():
@@ -85,8 +85,9 @@ def _examined(name: str, family: Family, *, key_field: str, line_limit_bytes: in
         raise BadSource(f"{name} is no local file; what is in Cloud Storage is checked when it is staged")
     intake, keys = Intake(family, name=name, key_field=key_field), KeyLog()
     try:
-        for row in rows_of_file(Path(name), intake, line_limit_bytes=line_limit_bytes):
-            keys.add(row.key, row.line)
+        for rows in rows_of_file(Path(name), intake, line_limit_bytes=line_limit_bytes):
+            for row in rows:
+                keys.add(row.key, row.line)
         intake.note_duplicates(keys)
     finally:
         keys.close()

@@ -1,10 +1,11 @@
-"""``vertexq submit``: enqueue a file, an object in Cloud Storage or standard input."""
+"""``vertexq submit``: enqueue files, objects in Cloud Storage or standard input."""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from vertexq.cli.following import follow
 from vertexq.cli.reporting import AsJson, reported, say, say_json
 from vertexq.cli.standing import say_status
 from vertexq.settings import NO_LEDGER, Settings
+from vertexq.sources.kinds import is_object
 
 if TYPE_CHECKING:
     from vertexq.client import Source
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 
 def submit(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A JSON Lines file, a gs:// URI, or - for standard input.")
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Files (JSON Lines, CSV, Parquet; .gz, .zst), gs:// URIs (* and ** are wildcards), or - for "
+            "standard input; several of one kind.",
+        ),
     ],
     *,
     model: Annotated[str, typer.Option("--model", "-m", help="The model, as Google writes it.")],
@@ -30,15 +37,41 @@ def submit(
         str | None, typer.Option("--id", help="Its id; enqueued twice under one id, it runs once.")
     ] = None,
     key: Annotated[str, typer.Option("--key", help="The field that holds each row's key.")] = "key",
+    template: Annotated[
+        Path | None, typer.Option("--template", help="A request with {{field}}, as JSON: rows are records.")
+    ] = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="A label for Google's jobs.")
     ] = None,
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose share of the slots it takes.")] = "",
     project: Annotated[str, typer.Option("--project", help="Google Cloud project (the worker's).")] = "",
     location: Annotated[str, typer.Option("--location", help="Region, or global (the worker's).")] = "",
+    split_conflicts: Annotated[
+        bool, typer.Option("--split-conflicts", help="Rows of different shapes get batches of their own.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended without a change of meaning.")
+    ] = False,
+    set_aside: Annotated[
+        bool, typer.Option("--set-aside", help="Rows that cannot be sent end as failed; the rest runs.")
+    ] = False,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="gs:// objects are the jobs' input themselves, not copied.")
+    ] = False,
+    priority: Annotated[int, typer.Option("--priority", help="-9 to 9; higher goes first.")] = 0,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="USD", help="Park it rather than spend more.")
+    ] = None,
+    deadline: Annotated[
+        str | None, typer.Option("--deadline", metavar="TIME", help="When it must have ended: 6h, 90m, 2d.")
+    ] = None,
+    on_deadline: Annotated[
+        str, typer.Option("--on-deadline", metavar="WHAT", help="Rows without an answer: report or rerun.")
+    ] = "report",
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended, and show progress.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Enqueue rows; print the submission's id and how it stands."""
+    """Enqueue rows; print the submission's id, what it may cost, and how it stands."""
     with reported(as_json=as_json), vertexq.Client() as client:
         has_ledger = Settings.for_producer().ledger_url != NO_LEDGER
         if wait and not has_ledger:
@@ -51,37 +84,60 @@ def submit(
             store=_store(store),
             id=submission_id,
             key=key,
+            template=template,
             labels=_labels(label or []),
+            tenant=tenant,
             project=project,
             location=location,
+            policy=vertexq.Policy(
+                split_conflicts=split_conflicts, repair=repair, set_aside=set_aside, as_is=as_is
+            ),
+            priority=priority,
+            budget_usd=budget,
+            deadline=deadline,
+            on_deadline=on_deadline,
         )
         if wait:
             follow(client, submission.id, as_json=as_json)
             return
-        from vertexq.status import status_of  # noqa: PLC0415
-
-        status = status_of(submission, ())
-        if as_json:
-            say_json(status.to_json())
-        else:
-            say_status(status)
-            if has_ledger:
-                say(f"\nWatch it with: vertexq watch {submission.id}")
+        _say(submission, as_json=as_json, has_ledger=has_ledger)
 
 
-def _source(text: str) -> Source:
+def _say(submission: vertexq.Submission, *, as_json: bool, has_ledger: bool) -> None:
+    from vertexq.status import status_of  # noqa: PLC0415
+
+    status = status_of(submission, ())
+    if as_json:
+        say_json(status.to_json())
+        return
+    say_status(status)
+    if has_ledger:
+        say(f"\nWatch it with: vertexq watch {submission.id}")
+
+
+def _source(given: Sequence[str]) -> Source:
+    """Return one source, or several of one kind."""
+    for text in given:
+        _check(text)
+    if given == ["-"]:
+        return sys.stdin.buffer
+    if len({is_object(text) for text in given}) > 1 or "-" in given:
+        raise vertexq.BadSource(
+            "name files, or gs:// URIs, or - alone: one submission takes one kind of source"
+        )
+    return list(given) if is_object(given[0]) else [Path(text) for text in given]
+
+
+def _check(text: str) -> None:
     if not text.strip():
         raise vertexq.BadSource(
             "no source was given: name a JSON Lines file, a gs:// URI or - for standard input"
         )
-    if text == "-":
-        return sys.stdin.buffer
     scheme, separator, _ = text.partition("://")
     if separator and scheme != "gs":
         raise vertexq.BadSource(
             f"{text} cannot be enqueued: a source is a file, a gs:// URI or - for standard input"
         )
-    return text
 
 
 def _store(name: str) -> str:

@@ -1,0 +1,143 @@
+"""What a producer asks for, besides the rows: checked, identified, and turned into a submission. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import blake2b
+
+import orjson
+
+from vertexq.errors import BadInput, BadSource
+from vertexq.families import family_of
+from vertexq.ids import checked_submission_id, new_submission_id
+from vertexq.model import Estimate, NewSubmission, Policy, SourceKind, Terms
+from vertexq.places import check_labels, check_place
+from vertexq.sources.kinds import Format, check_objects, format_of, is_packed
+from vertexq.sources.template import Template
+from vertexq.terms import checked_terms
+
+_FIELD_LIMIT = 300
+_STORE = re.compile("[a-z0-9_]{1,100}")
+_MENDING = ("split_conflicts", "repair", "set_aside")
+_IDENTIFYING = ("key_field", "labels", "location", "model", "project", "store")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a producer asked for, besides the rows. ``template`` is canonical JSON, or empty."""
+
+    id: str | None
+    model: str
+    store: str
+    key_field: str = "key"
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    project: str = ""
+    location: str = ""
+    tenant: str = ""
+    template: str = ""
+    policy: Policy = field(default_factory=Policy)
+    terms: Terms = field(default_factory=Terms)
+
+    def checked(self) -> Order:
+        """Return the order; raise ``BadInput`` for what Google would refuse or what makes no sense."""
+        check_place(self.project, self.location)
+        check_labels(self.labels)
+        checked_terms(self.terms)
+        if not self.key_field or len(self.key_field) > _FIELD_LIMIT:
+            raise BadInput("the key's field must have a name, of at most 300 characters")
+        mending = [name for name in _MENDING if getattr(self.policy, name)]
+        if self.policy.as_is and (mending or self.template):
+            other = mending[0] if mending else "a template"
+            raise BadInput(f"as_is leaves every line as it is, so it cannot go with {other}; leave one out")
+        return self
+
+    def with_tenant(self, tenant: str, *, label: str) -> Order:
+        """Return the order of a tenant, which is the value of a label: ``tenant``, or what the label says."""
+        said = self.labels.get(label, "")
+        if tenant and said and tenant != said:
+            raise BadInput(f"the tenant is {tenant!r} and the label {label!r} says {said!r}; leave one out")
+        labels = {**self.labels, label: tenant} if tenant else self.labels
+        return replace(self, tenant=tenant or said, labels=labels)
+
+    def identity(self) -> dict[str, object]:
+        """Return what makes two orders the same one; neither the id nor the terms are part of it.
+
+        What is not asked for is left out, so that an option that comes new to vertexq changes no identity.
+        """
+        named: dict[str, object] = {name: getattr(self, name) for name in _IDENTIFYING}
+        named["labels"] = dict(self.labels)
+        policy = [name for name, wanted in asdict(self.policy).items() if wanted]
+        return (
+            named
+            | ({"policy": policy} if policy else {})
+            | ({"template": self.template} if self.template else {})
+        )
+
+    def for_objects(self, uris: Sequence[str]) -> NewSubmission:
+        """Return the submission of ``gs://`` objects; their rows are checked when they are staged."""
+        family_of(self.model)
+        check_objects(uris)
+        if self.policy.as_is:
+            _check_as_is(uris)
+        source: str | list[str] = uris[0] if len(uris) == 1 else list(uris)
+        identity = orjson.dumps([self.identity(), source], option=orjson.OPT_SORT_KEYS)
+        digest = blake2b(identity, digest_size=16).hexdigest()
+        return self._submission(SourceKind.GCS, fingerprint=digest, source="\n".join(uris))
+
+    def for_rows(self, *, rows: int, estimate: Estimate, fingerprint: str) -> NewSubmission:
+        """Return the submission of rows that have been checked and spooled."""
+        return self._submission(SourceKind.SPOOL, fingerprint=fingerprint, rows=rows, estimate=estimate)
+
+    def check_rows(self) -> None:
+        """Raise ``BadInput`` when rows of the producer's own cannot be enqueued in this way."""
+        if self.policy.as_is:
+            raise BadInput("as_is is for gs:// objects only; rows and local files have to be uploaded anyway")
+
+    def filler(self) -> Template | None:
+        """Return the template that turns records into rows; None when there is none."""
+        return Template.parse(self.template) if self.template else None
+
+    def _submission(
+        self,
+        kind: SourceKind,
+        *,
+        fingerprint: str,
+        source: str = "",
+        rows: int | None = None,
+        estimate: Estimate | None = None,
+    ) -> NewSubmission:
+        return NewSubmission(
+            id=checked_submission_id(self.id) if self.id is not None else new_submission_id(),
+            fingerprint=fingerprint,
+            model=self.model,
+            store=self.store,
+            source_kind=kind,
+            source=source,
+            rows=rows,
+            key_field=self.key_field,
+            project=self.project,
+            location=self.location,
+            labels=self.labels,
+            tenant=self.tenant,
+            template=self.template,
+            policy=self.policy,
+            terms=self.terms,
+            estimate=estimate,
+        )
+
+
+def check_store_name(name: str) -> None:
+    """Raise ``BadInput`` unless a store may be called so."""
+    if not _STORE.fullmatch(name):
+        raise BadInput(f"{name[:80]!r} is no name of a store: it has letters (a-z), digits and _ only")
+
+
+def _check_as_is(uris: Sequence[str]) -> None:
+    for uri in uris:
+        if is_packed(uri) or format_of(uri) is not Format.JSONL:
+            raise BadSource(
+                f"{uri} cannot be used as it is: a job reads plain JSON Lines; leave as_is out, and it is "
+                "unpacked and staged"
+            )

@@ -1,0 +1,117 @@
+"""Orders: what makes two of them one, and which wishes make no sense."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from vertexq.errors import BadInput
+from vertexq.model import OnDeadline, Policy, Terms
+from vertexq.orders import Order
+from vertexq.terms import Deadline, span_s, terms_of
+
+ORDER = Order(id="s-1", model="gemini-2.5-flash", store="results")
+URI = "gs://bucket/rows.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("6h", 21_600),
+        ("90m", 5_400),
+        ("1d12h", 129_600),
+        ("1.5h", 5_400),
+        (45, 45),
+        (timedelta(hours=2), 7_200),
+    ],
+)
+def test_a_deadline_is_a_span_of_time(said: Deadline, seconds: float) -> None:
+    """In words, in seconds, or as Python's own."""
+    assert span_s(said) == seconds
+
+
+@pytest.mark.parametrize("said", ["", "6", "h", "6 h", "-1h", "6x", float("nan"), float("inf"), True])
+def test_what_is_no_span_of_time_is_refused(said: Deadline) -> None:
+    """Nothing is guessed."""
+    with pytest.raises(BadInput):
+        span_s(said)
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"deadline": 0},
+        {"deadline": timedelta(seconds=-1)},
+        {"deadline": "400d"},
+        {"priority": 10},
+        {"priority": -10},
+        {"priority": True},
+        {"budget_usd": 0},
+        {"budget_usd": "lots"},
+        {"on_deadline": "later"},
+        {"on_deadline": "rerun"},
+    ],
+)
+def test_terms_that_make_no_sense_are_refused(wishes: dict[str, object]) -> None:
+    """Before anything is enqueued."""
+    with pytest.raises(BadInput):
+        terms_of(**wishes)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def test_terms_are_read() -> None:
+    """Money becomes pico-dollars, times seconds."""
+    assert terms_of(priority=-9, budget_usd="2.50", deadline="6h", on_deadline="rerun") == Terms(
+        priority=-9, budget_pusd=2_500_000_000_000, deadline_s=21_600.0, on_deadline=OnDeadline.RERUN
+    )
+
+
+def test_terms_are_no_part_of_the_identity_and_policy_and_template_are() -> None:
+    """The same id with another budget goes on; with another template it is something else."""
+    plain = ORDER.for_objects([URI]).fingerprint
+
+    assert replace(ORDER, terms=Terms(priority=3)).for_objects([URI]).fingerprint == plain
+    assert replace(ORDER, policy=Policy(repair=True)).for_objects([URI]).fingerprint != plain
+    assert replace(ORDER, template='{"prompt":"{{a}}"}').for_objects([URI]).fingerprint != plain
+    assert ORDER.for_objects([URI, URI + "x"]).fingerprint != plain
+
+
+def test_the_identity_of_a_plain_order_stays_what_it_was() -> None:
+    """A producer that enqueues again after an upgrade must find its submission."""
+    assert ORDER.for_objects([URI]).fingerprint == "668673790138bc15c33e7cbf3e7683f3"
+
+
+def test_a_tenant_is_the_value_of_a_label() -> None:
+    """Said directly it becomes that label, which Google's bill shows too."""
+    direct = ORDER.with_tenant("search", label="team")
+    by_label = replace(ORDER, labels={"team": "search"}).with_tenant("", label="team")
+
+    assert direct == by_label
+    assert (direct.tenant, dict(direct.labels)) == ("search", {"team": "search"})
+    with pytest.raises(BadInput, match="leave one out"):
+        by_label.with_tenant("ads", label="team")
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        replace(ORDER, policy=Policy(as_is=True, repair=True)),
+        replace(ORDER, policy=Policy(as_is=True, set_aside=True)),
+        replace(ORDER, policy=Policy(as_is=True, split_conflicts=True)),
+        replace(ORDER, policy=Policy(as_is=True), template='{"prompt":"{{a}}"}'),
+        replace(ORDER, key_field=""),
+        replace(ORDER, labels={"UPPER": "x"}),
+    ],
+)
+def test_wishes_that_do_not_fit_together_are_refused(order: Order) -> None:
+    """What is used as it is cannot be changed as well."""
+    with pytest.raises(BadInput):
+        order.checked()
+
+
+@pytest.mark.parametrize("uri", ["gs://b/rows.jsonl.gz", "gs://b/rows.csv"])
+def test_only_plain_lines_can_be_used_as_they_are(uri: str) -> None:
+    """A job reads nothing else."""
+    with pytest.raises(BadInput, match="cannot be used as it is"):
+        replace(ORDER, policy=Policy(as_is=True)).for_objects([uri])
