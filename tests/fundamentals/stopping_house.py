@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 from tests.fundamentals.house import House
 from vertexq import Outcome
 from vertexq.errors import Conflict
-from vertexq.ledger import Record
 from vertexq.model import Batch, OnDeadline, Submission
-from vertexq.states import JOB_TERMINAL, BatchState
+from vertexq.simulator.behaviour import Behaviour
+from vertexq.states import JOB_TERMINAL, BatchState, JobState
 
 MODEL = "gemini-2.5-flash"
 PROMPTS = [f"Say {number}" for number in range(30)]
 LONG_S = 3600.0
+STUCK = Behaviour(stuck_state=JobState.QUEUED)
+"""A job that waits at Google until it is cancelled."""
+
+
+async def breathe_until(happened: Callable[[], bool]) -> None:
+    """Let a step that runs beside us go on, bit by bit, until something has happened."""
+    for _ in range(100_000):
+        if happened():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not happen")
 
 
 def let_deadline_pass(
@@ -61,11 +74,3 @@ def results_of(house: House, submission_id: str) -> Counter[Outcome]:
         results = list(client.results(submission_id))
     assert len({one.key for one in results}) == len(results)
     return Counter(one.outcome for one in results)
-
-
-def is_held(house: House, record: Record, record_id: str) -> bool:
-    """Tell whether somebody works on a record."""
-    claim = house.services.ledger.claim(record, record_id, owner="looker", lease_s=1.0)
-    if claim is not None:
-        house.services.ledger.release(claim)
-    return claim is None

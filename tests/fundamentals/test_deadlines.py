@@ -11,6 +11,7 @@ from tests.fundamentals.stopping_house import (
     LONG_S,
     MODEL,
     PROMPTS,
+    STUCK,
     batches_of,
     let_deadline_pass,
     results_of,
@@ -22,10 +23,9 @@ from vertexq import Outcome, SubmissionState
 from vertexq.model import NewSubmission, OnDeadline
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
-from vertexq.states import BatchState, JobState
+from vertexq.states import BatchState
 
 CREATE = "aiplatform.projects.locations.batchPredictionJobs.create"
-STUCK = Behaviour(stuck_state=JobState.QUEUED)
 
 
 async def test_a_late_job_is_stopped_and_its_finished_rows_are_kept(slow_house: House) -> None:

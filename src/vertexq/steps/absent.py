@@ -12,7 +12,8 @@ from vertexq.ledger import Claim
 from vertexq.model import Batch, Counts, Submission
 from vertexq.results import Chunk, Outcome, Progress, Row, SourceRange
 from vertexq.states import BatchState, JobState, SubmissionState
-from vertexq.steps.manifest import Entry, entries
+from vertexq.steps.manifest import entries
+from vertexq.steps.parts import ManifestLine
 from vertexq.steps.services import Services
 
 _FINISHED = (JobState.SUCCEEDED, JobState.PARTIALLY_SUCCEEDED)
@@ -93,7 +94,7 @@ async def _commit(
     return end
 
 
-def _row(submission: Submission, batch: Batch, entry: Entry, fate: Fate) -> Row:
+def _row(submission: Submission, batch: Batch, entry: ManifestLine, fate: Fate) -> Row:
     return _EMPTY._replace(
         submission_id=submission.id,
         key=entry.key,

@@ -75,6 +75,8 @@ def _put_off(services: Services, claim: Claim, error: Exception) -> None:
         "step_failed", record=claim.record, id=claim.id, attempts=attempts, error=type(error).__name__
     )
     with suppress(Conflict):
+        if isinstance(subject, Submission) and _stops_instead(services, subject, claim):
+            return
         if not may_pass or attempts >= backoff.attempts:
             park(services, subject, reason, claim=claim)
             return
@@ -87,6 +89,16 @@ def _put_off(services: Services, claim: Claim, error: Exception) -> None:
             )
         else:
             ledger.update_batch(subject, claim=claim, attempts=attempts, next_action_at=at, reason=reason)
+
+
+def _stops_instead(services: Services, submission: Submission, claim: Claim) -> bool:
+    """Let a cancel that was noted while a submission was staged take effect when staging has broken off."""
+    if submission.state is not SubmissionState.STAGING or not submission.cancel_requested:
+        return False
+    now = services.ledger.now()
+    services.ledger.move_submission(submission, SubmissionState.CANCELLING, claim=claim, next_action_at=now)
+    services.hints.send(TaskName.CANCEL, submission.id)
+    return True
 
 
 def park(services: Services, subject: Submission | Batch, reason: str, *, claim: Claim) -> None:

@@ -4,41 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-
-import orjson
 
 from vertexq.errors import VertexqError
 from vertexq.google.checksum import extend
 from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.model import Batch, GcsUri
+from vertexq.steps.parts import ManifestLine, read_manifest_line
 from vertexq.steps.services import Services
 
-_BLANK = (b"", b"\r")
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a manifest: which row it is. ``reason`` says why a row was set aside."""
-
-    index: int
-    key: str
-    fingerprint: str
-    line: int
-    crc32c: int = 0  # of the staged line; 0: not noted
-    reason: str = ""
-
-
-async def entries(services: Services, batch: Batch) -> AsyncGenerator[Entry]:
+async def entries(services: Services, batch: Batch) -> AsyncGenerator[ManifestLine]:
     """Yield a batch's rows in the order of their indexes."""
     uri = GcsUri.parse(batch.manifest_uri)
     pinned = await services.storage.info(uri)
     async with aclosing(_lines(services, uri, pinned.generation)) as lines:
         async for line in lines:
-            yield Entry(*orjson.loads(line))
+            yield read_manifest_line(line)
 
 
-async def staged(services: Services, batch: Batch) -> AsyncGenerator[tuple[Entry, bytes]]:
+async def staged(services: Services, batch: Batch) -> AsyncGenerator[tuple[ManifestLine, bytes]]:
     """Yield each row with its line in the input that was sent, without the line's end.
 
     Raise ``VertexqError`` when the input does not fit the manifest, as when somebody has changed it.
@@ -55,10 +39,9 @@ async def staged(services: Services, batch: Batch) -> AsyncGenerator[tuple[Entry
             yield entry, line
 
 
-def _is_line(entry: Entry, line: bytes) -> bool:
-    """Compare the checksum, with the line's end and without."""
-    checksum = extend(0, line)
-    return entry.crc32c in (0, checksum, extend(checksum, b"\n"))
+def _is_line(entry: ManifestLine, line: bytes) -> bool:
+    """Compare checksums; a manifest from before there were any has none."""
+    return entry.crc32c in (0, extend(0, line + b"\n"))
 
 
 async def _lines(services: Services, uri: GcsUri, generation: int) -> AsyncGenerator[bytes]:
@@ -75,4 +58,4 @@ async def _lines(services: Services, uri: GcsUri, generation: int) -> AsyncGener
 def _whole(item: Block | Oversized, uri: GcsUri) -> list[bytes]:
     if isinstance(item, Oversized):
         raise VertexqError(f"a line of {uri} has {item.size_bytes} bytes, more than VERTEXQ_LINE_LIMIT_BYTES")
-    return [line for line in item.lines if line not in _BLANK]
+    return [line for line in item.lines if line.strip()]

@@ -25,8 +25,8 @@ from vertexq.steps.deadline import close, has_stopped, may_act
 from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import with_lease
 from vertexq.steps.looking import folder
-from vertexq.steps.manifest import Entry, staged
-from vertexq.steps.parts import StagedFile
+from vertexq.steps.manifest import staged
+from vertexq.steps.parts import ManifestLine, StagedFile
 from vertexq.steps.putting import put
 from vertexq.steps.services import Services, seconds
 
@@ -117,13 +117,15 @@ async def _part(services: Services, batch: Batch, rows: Collection[int]) -> _Par
     return part
 
 
-def _append(part: _Part, entry: Entry, line: bytes) -> None:
-    """Add a row under its new index. A line that does not bear our key stays as it is."""
-    head = b'{"key":%s' % orjson.dumps(wire_key(entry.index, entry.key))
-    if line.startswith(head):
-        line = b'{"key":%s' % orjson.dumps(wire_key(part.rows, entry.key)) + line[len(head) :]
-    part.input.write(line + b"\n")
-    moved = [part.rows, entry.key, entry.fingerprint, entry.line, extend(0, line)]
+def _append(part: _Part, entry: ManifestLine, line: bytes) -> None:
+    """Add a row under its new index, with a key of ours, also when its line was the producer's own."""
+    old, new = (b'{"key":%b' % orjson.dumps(wire_key(n, entry.key)) for n in (entry.index, part.rows))
+    if line.startswith(old):
+        line = new + line[len(old) :] + b"\n"
+    else:
+        line = b'%b,"request":%b}\n' % (new, orjson.dumps(orjson.loads(line)["request"]))
+    part.input.write(line)
+    moved = [part.rows, entry.key, entry.fingerprint.hex(), entry.line, extend(0, line)]
     part.manifest.write(orjson.dumps(moved) + b"\n")
     part.rows += 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from vertexq.errors import NotFound, PreconditionFailed
 from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_of
 from vertexq.ids import batch_id
@@ -11,11 +10,9 @@ from vertexq.model import Estimate, GcsUri, ObjectInfo, Submission
 from vertexq.money import priced
 from vertexq.states import BatchState
 from vertexq.steps.parts import Part, StagedFile
+from vertexq.steps.putting import put
 from vertexq.steps.services import Services
 from vertexq.steps.stage_sources import Replaced
-
-UPLOADS = 3
-"""How often an object that keeps changing is uploaded again."""
 
 
 class Cancelled(Exception):
@@ -116,28 +113,4 @@ class Entering:
 
     async def _upload(self, name: str, file: StagedFile) -> ObjectInfo:
         """Upload a file once: the same bytes stay, other bytes (of an unfinished try) are replaced."""
-        uri, expected = self.prefix().join(name), 0
-        if self._again:  # look before sending what may be a gigabyte
-            there = await self._there(uri)
-            if there is not None and there.crc32c == file.crc32c():
-                return there
-            expected = there.generation if there is not None else 0
-        for _ in range(UPLOADS):
-            try:
-                return await self._services.storage.upload(
-                    uri, file.chunks(), if_generation_match=expected, content_type="application/jsonl"
-                )
-            except PreconditionFailed:
-                there = await self._services.storage.info(uri)
-                if there.crc32c == file.crc32c():
-                    return there
-                expected = there.generation
-        raise PreconditionFailed(
-            f"{uri} keeps changing while it is staged; does another ledger use this staging?"
-        )
-
-    async def _there(self, uri: GcsUri) -> ObjectInfo | None:
-        try:
-            return await self._services.storage.info(uri)
-        except NotFound:
-            return None
+        return await put(self._services, self.prefix().join(name), file, look_first=self._again)
