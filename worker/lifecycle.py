@@ -21,6 +21,7 @@ from vertexq import failpoints
 from vertexq.broker import CeleryHints
 from vertexq.errors import BadInput, VertexqError
 from vertexq.google.auth import default_tokens
+from vertexq.prices import PriceBook
 from vertexq.settings import Settings
 from worker import health
 from worker.services import all_simulated, open_services
@@ -71,6 +72,7 @@ def check_worker(pool_module: str) -> None:
     """
     try:
         settings = Settings.for_worker()
+        PriceBook.open(settings.prices)
         asyncio.run(default_tokens(emulator=all_simulated(settings)))
     except VertexqError as error:
         _refuse(str(error), code=error.exit_code)

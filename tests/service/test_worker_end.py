@@ -66,6 +66,18 @@ def test_a_worker_without_credentials_does_not_start(tmp_path: Path) -> None:
     assert "Traceback" not in found.stderr
 
 
+def test_a_worker_with_a_broken_price_file_does_not_start(tmp_path: Path) -> None:
+    """It would keep no budget; exit code 2 and a sentence instead."""
+    prices = tmp_path / "prices.json"
+    prices.write_text('{"prices": [{"model": "gemini-9"}]}')
+
+    found = run_worker(GOOGLE_CLOUD_PROJECT="p", VERTEXQ_STAGING="gs://b/p", VERTEXQ_PRICES=str(prices))
+
+    assert found.returncode == 2
+    assert 'price 1 (gemini-9) has no "input"' in found.stderr
+    assert "Traceback" not in found.stderr
+
+
 def test_a_pool_of_threads_is_refused() -> None:
     """Steps of one process share an event loop, so threads cannot run them."""
     simulated = {
