@@ -44,6 +44,7 @@ from vertexq.steps.leases import park, with_lease
 from vertexq.steps.looking import folder
 from vertexq.steps.reconcile import adopt, ambiguous, bind, reconcile
 from vertexq.steps.services import Options, Services, seconds
+from vertexq.steps.stage_as_is import replaced, unchanged
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +92,9 @@ async def _send(services: Services, batch: Batch, claim: Claim) -> None:
         _later(services, batch, claim, turn.wait_s)
         return
     reach(Failpoint.CREATE_GRANTED)
+    if not await unchanged(services, batch):
+        park(services, batch, replaced(batch), claim=claim)
+        return
     prefix = folder(batch) + attempt_tag(batch.attempt + 1)
     bounds = _bounds(options, submission)
     sending = ledger.start_sending(batch, claim=claim, output_prefix=prefix, bounds=bounds)

@@ -43,6 +43,14 @@ async def unchanged(services: Services, batch: Batch) -> bool:
     return found.generation == batch.input_generation
 
 
+def replaced(batch: Batch) -> str:
+    """Say why a batch whose input has changed is not sent."""
+    return (
+        f"{batch.input_uri} was replaced or deleted after it had been checked, so its job was not sent; cancel "
+        "this submission, and enqueue the object again under another id"
+    )
+
+
 async def checked_as_is(services: Services, submission: Submission, pins: Sequence[ObjectInfo]) -> Verdict:
     """Read every object to its end; raise ``BadSource`` when one of them cannot be a job's input as it is."""
     intake, keys, places = _intake(submission), KeyLog(), Whereabouts()
