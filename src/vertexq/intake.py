@@ -14,9 +14,11 @@ from typing import Any, cast
 import orjson
 
 from vertexq.check.faults import Fault, Flaw, Rule, fault_of
+from vertexq.check.frames import Found, LineFrame, LineFrames
+from vertexq.check.lines import QuickLines
 from vertexq.check.report import SHOWN_FAULTS, Report, Tally
 from vertexq.check.rows import Checked, Requests, not_finite, split
-from vertexq.check.shapes import Groups
+from vertexq.check.shapes import WITNESSES, Groups
 from vertexq.check.strict import Unfit, loads
 from vertexq.check.verdict import Prepared, Verdict, aside
 from vertexq.errors import BadSource
@@ -51,6 +53,8 @@ class Intake:
 
     A ``template`` turns each record into a row first. With ``policy.set_aside`` a bad row comes out with its
     reason, otherwise it does not come out at all.
+    With ``only_check`` the rows come without fingerprint and request, which saves making them. Without
+    ``quick`` every row goes the plain way: the same comes out, far slower.
     """
 
     def __init__(
@@ -61,15 +65,20 @@ class Intake:
         key_field: str = "key",
         policy: Policy = _NO_POLICY,
         template: Template | None = None,
+        only_check: bool = False,
+        quick: bool = True,
     ) -> None:
         self.family = family
         self.name = name
         self.key_field = key_field
         self.policy = policy
         self.template = template
-        self.rows = 0  # that came out, set aside or not
         self._tally = Tally()
+        self._only_check = only_check
         self._requests = Requests(family.check, repair=policy.repair)
+        self._quick = QuickLines(self._requests, key_field=key_field) if quick and template is None else None
+        self._frames = LineFrames(self._quick, key_field=key_field) if self._quick is not None else None
+        self._find: Callable[[bytes], Found | None] = self._frames.find if self._frames else _found_nowhere
         self._groups = Groups()
         self._weights: list[list[int]] = []  # of each group: rows, input, output tokens, rows without a limit
         self._duplicates = array("Q")
@@ -90,11 +99,31 @@ class Intake:
             text = f"the line has {item.size_bytes:,} bytes, more than the limit"
             row = self._taken(self._refuse, Flaw(Rule.LINE_SIZE, "", text, "make it shorter"))
             return [row] if row is not None else []
-        return [row for line in item.lines if (row := self._line(line)) is not None]
+        find, read = self._find, self._line
+        rows: list[Prepared] = []
+        for line in item.lines:
+            found = find(line)
+            row = read(line) if found is None else self._of_frame(*found)
+            if row is not None:
+                rows.append(row)
+        return rows
 
-    def row(self, value: object) -> Prepared | None:
-        """Take one row as a value: a text or an object; None when it has a fault and is not set aside."""
-        self._lines += 1
+    @property
+    def rows(self) -> int:
+        """Return how many rows came out so far, set aside or not."""
+        return self._number if self.policy.set_aside else self._number - self._tally.faulty
+
+    @property
+    def lines(self) -> int:
+        """Return how many lines, or rows that are values, were taken so far."""
+        return self._lines
+
+    def row(self, value: object, *, line: int | None = None) -> Prepared | None:
+        """Take one row as a value: a text or an object; None when it has a fault and is not set aside.
+
+        ``line`` says where it comes from when that is not the next line, as a record may take several.
+        """
+        self._lines = self._lines + 1 if line is None else line
         return self._taken(self._of_value, value)
 
     def note_duplicates(self, keys: KeyLog) -> None:
@@ -112,6 +141,7 @@ class Intake:
 
     def verdict(self) -> Verdict:
         """Return what the rows so far show together."""
+        self._count_frames()
         groups, policy = self._groups, self.policy
         split_up = len(groups.all) > 1 and not policy.split_conflicts
         outside = sum(group.rows for group in groups.all) - groups.all[groups.largest].rows if split_up else 0
@@ -137,6 +167,40 @@ class Intake:
             raise BadSource("\n  ".join([f"{self.name}: {head}", *report.lines()]))
         return verdict
 
+    def _of_frame(self, frame: LineFrame, key: str | None, body: bytes, input_tokens: int) -> Prepared:
+        self._lines += 1
+        number = self._number
+        self._number = number + 1
+        frame.rows += 1
+        frame.input_tokens += input_tokens
+        if frame.rows <= WITNESSES:
+            frame.group = self._groups.again(frame.checked.signature, self._lines)
+        if self._only_check:
+            fingerprint = request = b""
+        else:
+            fingerprint, request = frame.fingerprint(body), frame.request(body)
+        return Prepared(
+            str(number) if key is None else key, fingerprint, request, self._lines,
+            frame.group, input_tokens, frame.checked.output_tokens,
+        )  # fmt: skip
+
+    def _count_frames(self) -> None:
+        """Add up what was counted in frames."""
+        if self._frames is None:
+            return
+        for frame in (*self._frames.frames, *self._frames.dropped):
+            if frame.rows:
+                self._count_frame(frame)
+        self._frames.dropped.clear()
+
+    def _count_frame(self, frame: LineFrame) -> None:
+        rows, checked = frame.rows, frame.checked
+        self._groups.all[frame.group].rows += max(rows - WITNESSES, 0)
+        self._weigh(frame.group, rows, frame.input_tokens, rows * checked.output_tokens)
+        for repair in checked.repairs:
+            self._tally.repairs[repair] += rows
+        frame.rows = frame.input_tokens = 0
+
     def _line(self, line: bytes) -> Prepared | None:
         self._lines += 1
         if not line or line == b"\r":
@@ -153,8 +217,6 @@ class Intake:
             self._tally.row(faults)
             row = self._set_aside(faults, bad.key) if self.policy.set_aside else None
         self._number += 1
-        if row is not None:
-            self.rows += 1
         return row
 
     def _set_aside(self, faults: list[Fault], key: str | None) -> Prepared:
@@ -168,6 +230,13 @@ class Intake:
         raise _Bad(flaw)
 
     def _of_line(self, line: bytes) -> Prepared:
+        if line.endswith(b"\r"):
+            line = line[:-1]
+        if self._quick is not None and (found := self._quick.read(line)):
+            row = self._placed(self._key_of(found[0]), found[1])
+            if self._frames is not None:
+                self._frames.learn(line, found[0])
+            return row
         if self._number == 0 and line.lstrip().startswith(b"["):
             raise _Bad(_JSON_ARRAY)
         try:
@@ -183,7 +252,7 @@ class Intake:
             text = f"a row is a text or a mapping, this is {type(value).__name__}"
             raise _Bad(Flaw(Rule.REQUEST, "", text, "pass a prompt or an object with a request"))
         record = cast("str | Mapping[str, Any]", value)
-        key = self._key(record)
+        key = self._key(None if isinstance(record, str) else record.get(self.key_field))
         try:
             if self.template is not None:
                 record = self.template({"prompt": record} if isinstance(record, str) else record)
@@ -197,9 +266,11 @@ class Intake:
     def _checked(self, request: Mapping[str, Any]) -> Checked:
         text = orjson.dumps(request)
         if b"null" in text and (flaw := next(not_finite(request), None)):
-            return Checked(b"", b"", (), (flaw,), (), 0, 0)
-        fields = cast("dict[str, bytes]", {name: bytes(raw) for name, raw in split(text).items()})
-        return self._requests.check(fields)
+            return Checked(b"", b"", (), (flaw,), (), 0, 0, 0)
+        fields = split(text)
+        if self._quick is not None:
+            return self._requests.check(fields)
+        return self._requests.check_plainly({name: bytes(field) for name, field in fields.items()})
 
     def _placed(self, key: str, checked: Checked) -> Prepared:
         if checked.flaws:
@@ -208,23 +279,30 @@ class Intake:
         if isinstance(group, Flaw):
             raise _Bad(group, key=key)
         self._tally.repairs.update(checked.repairs)
-        self._weigh(group, checked)
+        self._weigh(group, 1, checked.input_tokens, checked.output_tokens)
+        if self._only_check:
+            return Prepared(key, b"", b"", self._lines, group, checked.input_tokens, checked.output_tokens)
         return Prepared(
             key, checked.fingerprint, checked.request, self._lines,
             group, checked.input_tokens, checked.output_tokens,
         )  # fmt: skip
 
-    def _weigh(self, group: int, checked: Checked) -> None:
-        if group == len(self._weights):
+    def _weigh(self, group: int, rows: int, input_tokens: int, output_tokens: int) -> None:
+        while group >= len(self._weights):
             self._weights.append([0, 0, 0, 0])
         weights = self._weights[group]
-        weights[0] += 1
-        weights[1] += checked.input_tokens
-        weights[2] += checked.output_tokens
-        weights[3] += not checked.output_tokens
+        weights[0] += rows
+        weights[1] += input_tokens
+        weights[2] += output_tokens
+        weights[3] += 0 if output_tokens else rows
 
-    def _key(self, value: str | Mapping[str, Any]) -> str:
-        key = None if isinstance(value, str) else value.get(self.key_field)
+    def _key_of(self, written: bytes) -> str:
+        """Return a row's key, given as JSON."""
+        if written[:1] == b'"' and b"\\" not in written:
+            return self._key(written[1:-1].decode())
+        return self._key(orjson.loads(written) if written else None)
+
+    def _key(self, key: object) -> str:
         if key is None:
             return str(self._number)
         if not isinstance(key, str | int) or isinstance(key, bool):
@@ -272,6 +350,10 @@ class Intake:
     def _conflict_reasons(self) -> list[str]:
         """Return, for each group, why its rows cannot run with the largest one's."""
         return self._groups.reasons()
+
+
+def _found_nowhere(_: bytes) -> None:
+    """Find no frame for a line."""
 
 
 def check_object(uri: str) -> None:

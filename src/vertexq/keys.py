@@ -34,18 +34,28 @@ def parse_wire_key(text: object, rows: int) -> tuple[int, str] | None:
     return (index, key) if index < rows else None
 
 
+DIGEST_BYTES = 8
+"""How long a request's fingerprint is."""
+
+
 def fingerprint(request: Any) -> bytes:
     """Return 8 bytes that are the same for a request and for its echo.
 
     The echo carries extra nulls and another order of keys (a row printed in Google's Gemini batch
-    documentation shows both), so nulls are dropped and keys sorted before hashing.
+    documentation shows both), so nulls are dropped and keys sorted before hashing; the outermost keys
+    backwards, because what differs from row to row then comes last.
     """
-    return digest_of(canonical(request))
+    if not isinstance(request, dict):
+        return digest_of(canonical(request))
+    fields = cast("dict[str, Any]", request)
+    found = [(name, canonical(fields[name])) for name in sorted(fields, reverse=True)]
+    written = [b"%b:%b" % (orjson.dumps(name), text) for name, text in found if text]
+    return digest_of(b"{" + b",".join(written) + b"}")
 
 
 def digest_of(text: bytes) -> bytes:
     """Return the fingerprint of a request in its canonical form."""
-    return blake2b(text, digest_size=8).digest()
+    return blake2b(text, digest_size=DIGEST_BYTES).digest()
 
 
 def canonical(value: Any) -> bytes:

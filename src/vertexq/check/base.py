@@ -21,11 +21,15 @@ class Weight(NamedTuple):
 class FieldRules:
     """A family's rules.
 
+    ``varying`` is the field that differs from row to row, ``plain`` its usual forms with ``MARK`` for the
+    text; the first is what a prompt becomes.
     ``check`` yields what is wrong with a field's value, ``check_names`` what is wrong with the names of all
     fields together, ``weigh`` says what a field weighs. ``mend`` returns a field's value with its harmless
-    defects repaired, and the kinds of repairs; the value that it is given stays as it is.
+    defects repaired (None: the field is left out), and the kinds of repairs; it may change what it is given.
     """
 
+    varying: str
+    plain: tuple[Any, ...]
     check: Callable[[str, object], Iterator[Flaw]]
     check_names: Callable[[Collection[str]], Iterator[Flaw]]
     weigh: Callable[[str, object], Weight]

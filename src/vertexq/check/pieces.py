@@ -23,7 +23,7 @@ _NO_SHAPE = Shape({})
 
 @dataclass(slots=True, kw_only=True)
 class Piece:
-    """One field of a request: as it is sent, as it is hashed (empty for null), and what was found in it."""
+    """One field of a request: as it is sent and as it is hashed (empty: not at all), and what it has."""
 
     compact: bytes
     canonical: bytes = b""
@@ -47,7 +47,7 @@ def examine(name: str, text: bytes, rules: FieldRules, shapes: Shapes, *, repair
     flaws = (*walk.flaws, *rules.check(name, value))
     weight = rules.weigh(name, value)
     return Piece(
-        compact=orjson.dumps(value),
+        compact=b"" if value is None and repairs else orjson.dumps(value),
         canonical=canonical(value),
         shape=shapes.of(walk.facts),
         flaws=flaws,

@@ -16,7 +16,8 @@ GROUPS_MOST = 50
 PATHS_MOST = 10_000
 """BigQuery's limit of columns in a table, nested ones counted (its page on quotas)."""
 _SIGNATURES = 20_000
-_WITNESSES = 10
+WITNESSES = 10
+"""How many rows of a group are remembered by their lines."""
 
 _KINDS = {
     UNKNOWN: "an empty value",
@@ -109,9 +110,16 @@ class Groups:
             number = self._known[signature] = placed
         group = self.all[number]
         group.rows += 1
-        if group.rows <= _WITNESSES:
+        if group.rows <= WITNESSES:
             group.witnesses.append((line, signature))
         return number
+
+    def again(self, signature: Signature, line: int) -> int:
+        """Return the group of a row whose like was placed before."""
+        placed = self.place(signature, line)
+        if isinstance(placed, Flaw):  # it fitted then, and groups only grow
+            raise TypeError("a shape that had a group has none")  # pragma: no cover
+        return placed
 
     def _place(self, signature: Signature) -> int | Flaw:
         for number, group in enumerate(self.all):

@@ -9,6 +9,7 @@ import orjson
 
 from vertexq.check.base import FieldRules, Weight
 from vertexq.check.faults import Flaw, Rule
+from vertexq.check.plain_text import MARK
 from vertexq.check.rows import BYTES_PER_TOKEN
 from vertexq.families.gemini_mends import mend
 
@@ -29,7 +30,10 @@ _UNSUPPORTED = {  # Google's overview of batch prediction, read 2026-11-21
 
 def check(name: str, value: object) -> Iterator[Flaw]:
     """Yield what is wrong with a field of a request."""
-    if name in _CONTENTS:
+    if name == "contents" and (not isinstance(value, list) or not value):
+        text = '"contents" must be a list with at least one object'
+        yield Flaw(Rule.REQUEST, "request.contents", text, 'write [{"role": "user", "parts": [{"text": …}]}]')
+    elif name in _CONTENTS:
         yield from _contents(name, value)
     elif name in _UNSUPPORTED and value is not None:
         yield Flaw(Rule.UNSUPPORTED, f"request.{name}", _UNSUPPORTED[name], "leave it out")
@@ -39,6 +43,9 @@ def check(name: str, value: object) -> Iterator[Flaw]:
 
 def check_names(names: Collection[str]) -> Iterator[Flaw]:
     """Yield what is wrong with the names of a request's fields together."""
+    if "contents" not in names:
+        text = '"contents" must be a list with at least one object'
+        yield Flaw(Rule.REQUEST, "request", text, 'write [{"role": "user", "parts": [{"text": …}]}]')
     if "modelArmorConfig" in names and ("safetySettings" in names or "safety_settings" in names):
         text = "Model Armor and safetySettings exclude each other"
         yield Flaw(Rule.UNSUPPORTED, "request.modelArmorConfig", text, "leave one of them out")
@@ -150,4 +157,15 @@ def _camel(name: str) -> str:
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
-RULES = FieldRules(check=check, check_names=check_names, weigh=weigh, mend=mend)
+RULES = FieldRules(
+    varying="contents",
+    plain=(
+        [{"role": "user", "parts": [{"text": MARK}]}],
+        [{"parts": [{"text": MARK}], "role": "user"}],
+        [{"parts": [{"text": MARK}]}],
+    ),
+    check=check,
+    check_names=check_names,
+    weigh=weigh,
+    mend=mend,
+)

@@ -1,0 +1,147 @@
+"""Lines that differ from one before in their key and one text only: known by the bytes around these. No I/O.
+
+Most files are written by one program with one frame for its prompts. Such a line is one that has been
+checked, with another key and another text in it, so nothing else of it needs to be looked at.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import msgspec
+
+from vertexq.check.lines import QuickLines
+from vertexq.check.plain_text import text_body
+from vertexq.check.rows import BYTES_PER_TOKEN, Checked
+from vertexq.keys import DIGEST_BYTES, KEY_LIMIT_BYTES
+
+_FRAMES_MOST = 16
+_LEARN_ONE_IN = 25  # rows; learning one costs as much as reading twenty
+_LEARN_AT_FIRST = 50
+MARK = b"vertexq-mark-8f2c"
+
+
+class LineFrame:
+    """A line without its key and its text; ``head`` is empty for lines without a key.
+
+    ``checked`` is the row with an empty text. ``rows``, ``input_tokens`` and ``group`` are for who counts.
+    """
+
+    __slots__ = (
+        *("head", "middle", "suffix", "checked", "rows", "input_tokens", "group"),
+        *("_needs_words", "_before", "_after", "_state", "_canonical_after"),
+    )
+
+    def __init__(
+        self, head: bytes, middle: bytes, suffix: bytes, marked: Checked, *, needs_words: bool
+    ) -> None:
+        self.head = head
+        self.middle = middle
+        self.suffix = suffix
+        self.checked = marked._replace(text_bytes=marked.text_bytes - len(MARK))
+        self.rows = 0
+        self.input_tokens = 0
+        self.group = -1
+        self._needs_words = needs_words
+        self._before, self._after = marked.request.split(MARK)
+        canonical_before, self._canonical_after = marked.canonical.split(MARK)
+        self._state = blake2b(canonical_before, digest_size=DIGEST_BYTES)
+
+    def fit(self, line: bytes) -> tuple[str | None, bytes, int] | None:
+        """Return the key (None without one), the text as it is sent, the input tokens; None when in doubt."""
+        head, middle, suffix = self.head, self.middle, self.suffix
+        key: str | None = None
+        key_ends = 0
+        if head:
+            if not line.startswith(head):
+                return None
+            key_ends = line.find(b'"', len(head))
+            written = line[len(head) : key_ends]
+            if not written.isascii() or b"\\" in written or not 0 < len(written) <= KEY_LIMIT_BYTES:
+                return None
+            key = written.decode()
+            if not key.isprintable():
+                return None
+        begins, ends = key_ends + len(middle), len(line) - len(suffix)
+        if begins > ends or not line.startswith(middle, key_ends):
+            return None
+        found = text_body(line[begins - 1 : ends + 1])
+        if found is None or (self._needs_words and not found[0][:1].isalnum()):
+            return None
+        body, size = found
+        checked = self.checked
+        return key, body, -(-(checked.text_bytes + size) // BYTES_PER_TOKEN) + checked.media_tokens
+
+    def request(self, body: bytes) -> bytes:
+        """Return the request with this text, as it is sent."""
+        return self._before + body + self._after
+
+    def fingerprint(self, body: bytes) -> bytes:
+        """Return the fingerprint of the request with this text."""
+        state = self._state.copy()
+        state.update(body + self._canonical_after)
+        return state.digest()
+
+
+Found = tuple[LineFrame, str | None, bytes, int]
+"""A line in its frame: its key, its text as it is sent, its input tokens."""
+
+
+class LineFrames:
+    """Remembers the last frames; ``find`` puts a line into one of them."""
+
+    def __init__(self, lines: QuickLines, *, key_field: str) -> None:
+        self._lines = lines
+        name = msgspec.json.encode(key_field)
+        self._heads = (b'{%b:"' % name, b'{%b: "' % name)
+        self.frames: list[LineFrame] = []  # the last used first
+        self.dropped: list[LineFrame] = []  # for who counts
+        self._learnt = 0
+        self._missed = 0
+
+    def find(self, line: bytes) -> Found | None:
+        """Return a line's frame, key and text; None when it must be read otherwise."""
+        for at, frame in enumerate(self.frames):
+            if line.endswith(frame.suffix):
+                found = frame.fit(line)
+                if found is not None:
+                    if at:
+                        self.frames.insert(0, self.frames.pop(at))
+                    return frame, *found
+        return self.find(line[:-1]) if line.endswith(b"\r") else None
+
+    def learn(self, line: bytes, key: bytes) -> None:
+        """Take the frame of a line that was found good, with its key as JSON."""
+        self._missed += 1
+        if self._missed < (self._learnt - _LEARN_AT_FIRST) * _LEARN_ONE_IN:
+            return
+        self._learnt += 1
+        frame = self._frame(line, key)
+        if frame is not None:
+            self.frames.insert(0, frame)
+            self.dropped += self.frames[_FRAMES_MOST:]
+            del self.frames[_FRAMES_MOST:]
+
+    def _frame(self, line: bytes, key: bytes) -> LineFrame | None:
+        inside = self._lines.text_of(line)
+        if inside is None:
+            return None
+        begins, ends, is_prompt = inside
+        if not key:
+            return self._proved(b"", line[:begins], line[ends:], needs_words=is_prompt)
+        head = next((head for head in self._heads if line.startswith(head)), b"")
+        key_ends = len(head) + len(key) - 2
+        if not head or begins < key_ends or line[len(head) - 1 : key_ends + 1] != key:
+            return None
+        return self._proved(head, line[key_ends:begins], line[ends:], needs_words=is_prompt)
+
+    def _proved(self, head: bytes, middle: bytes, suffix: bytes, *, needs_words: bool) -> LineFrame | None:
+        """Return the frame, once a line with a mark for its key and its text has been found good as well."""
+        key = MARK if head else b""
+        found = self._lines.read(b"%b%b%b%b%b" % (head, key, middle, MARK, suffix))
+        if found is None or found[0] != (b'"%b"' % key if key else b""):
+            return None
+        marked = found[1]
+        if marked.request.count(MARK) != 1 or marked.canonical.count(MARK) != 1:
+            return None
+        return LineFrame(head, middle, suffix, marked, needs_words=needs_words)
