@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import orjson
+import structlog
 
-from benchmarks import enqueue, memory, parse, postgres
+from benchmarks import creates, enqueue, memory, parse, postgres
 from benchmarks.measure import Measured
 
 ALL = {
@@ -14,6 +16,7 @@ ALL = {
     "postgres": postgres.run,
     "memory": memory.run,
     "enqueue": enqueue.run,
+    "creates": creates.run,
 }
 
 
@@ -23,6 +26,8 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(ALL)}", file=sys.stderr)
         return 2
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=quiet)  # what steps log would stand between the lines of JSON
     for name in names or ALL:
         for measured in ALL[name]():
             show(measured)
