@@ -265,3 +265,62 @@ async def test_what_was_not_used_of_an_estimate_is_free_again(house: House) -> N
             assert status.state is SubmissionState.DONE
 
     assert house.services.ledger.spent_today("demo") < round(0.02 * PUSD_PER_USD)
+
+
+async def test_a_budget_parks_before_anything_is_uploaded_and_a_larger_one_goes_on(house: House) -> None:
+    """60 rows may cost 0.077 USD: the sentence says both numbers; with more money the same id is sent."""
+    with house.client() as client:
+        client.submit(PROMPTS, model=MODEL, store="results", id="dear", budget_usd=0.05)
+        parked = await house.until_rest("dear")
+        sent = len(house.simulator.accepted)
+        client.submit(PROMPTS, model=MODEL, store="results", id="dear", budget_usd=0.10)
+        done = await house.until_rest("dear")
+
+    assert (parked.state, parked.budget_usd, sent) == (SubmissionState.PARKED, 0.05, 0)
+    assert parked.reason.startswith("it may cost 0.07")
+    assert "its budget is 0.050000 USD" in parked.reason
+    assert (done.state, done.budget_usd, len(house.simulator.accepted)) == (SubmissionState.DONE, 0.1, 1)
+    assert done.estimate is not None
+    assert done.cost_usd is not None
+    assert done.cost_usd < (done.estimate.cost_pusd or 0) / PUSD_PER_USD < 0.1
+
+
+async def test_a_budget_needs_a_price(house: House) -> None:
+    """What cannot be kept is not promised: the sentence says what to do."""
+    unpriced = priced_by(house, PriceBook(()))
+    with unpriced.client() as client:
+        submission = client.submit(PROMPTS, model=MODEL, store="results", budget_usd=5)
+        status = await unpriced.until_rest(submission.id)
+
+    assert (status.state, house.simulator.accepted) == (SubmissionState.PARKED, [])
+    assert status.reason.startswith(
+        "no price for gemini-2.5-flash; give one in VERTEXQ_PRICES or leave the budget out"
+    )
+
+
+async def test_the_limits_that_rows_set_make_the_estimate(house: House) -> None:
+    """A limit on the answer is the most that Google may charge for; without it an assumption stands in."""
+    request = {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}
+    rows = [{"request": {**request, "generationConfig": {"maxOutputTokens": 10}}}, {"request": request}]
+    with house.client() as client:
+        submission = client.submit(rows, model=MODEL, store="results")
+        status = await house.until_rest(submission.id)
+
+    found = status.estimate
+    assert found is not None
+    assert submission.estimate == found
+    assert (found.rows, found.output_tokens, found.assumed_rows) == (2, 10 + 1_024, 1)
+    assert found.cost_pusd == found.input_tokens * 150_000 + found.output_tokens * 1_250_000
+
+
+async def test_the_estimate_of_a_submission_is_that_of_its_batches(house: House) -> None:
+    """What was estimated as a whole is what the jobs may cost together."""
+    several = house.with_options(batch_rows=25)
+    with several.client() as client:
+        submission = client.submit(PROMPTS, model=MODEL, store="results")
+        status = await several.until_rest(submission.id)
+
+    estimates = [batch.estimate for batch in house.services.ledger.batches(submission.id)]
+    assert status.estimate is not None
+    assert status.estimate.cost_pusd == sum(one.cost_pusd or 0 for one in estimates if one)
+    assert status.estimate.tokens == sum(one.tokens for one in estimates if one)
