@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 
 import pytest
@@ -20,7 +21,7 @@ from tests.fundamentals.stopping_house import (
     submission_of,
 )
 from vertexq import Outcome, SubmissionState
-from vertexq.model import NewSubmission, OnDeadline
+from vertexq.model import GcsUri, NewSubmission, OnDeadline, Policy
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
 from vertexq.states import BatchState
@@ -255,3 +256,63 @@ async def test_a_deadline_that_never_comes_changes_nothing(house: House) -> None
 
     assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, len(PROMPTS))
     assert submission_of(house, submission.id).rounds == 0
+
+
+async def test_the_client_sets_a_deadline(slow_house: House) -> None:
+    """Half a second for 30 rows at 20 a second: it is stopped in time, and every row is accounted for."""
+    with slow_house.client() as client:
+        submission = client.submit(PROMPTS, model=MODEL, store="results", deadline=0.5)
+        status = await slow_house.until_rest(submission.id)
+
+    assert status.ended
+    assert 0 < status.counts.missing <= status.counts.total == len(PROMPTS)
+    assert await running_jobs(slow_house) == []
+
+
+async def test_rows_that_were_set_aside_end_as_failed_and_are_never_run_again(house: House) -> None:
+    """They were judged before anything was sent; a round more changes nothing about them."""
+    house.simulator.behaviours.set(STUCK)
+    rows = [{"key": f"k{n}", "prompt": f"Say {n}"} for n in range(9)]
+    with house.client() as client:
+        submission = client.submit(
+            [*rows, {"key": "bad", "contents": "no list"}],
+            model=MODEL,
+            store="results",
+            policy=Policy(set_aside=True),
+        )
+        await house.until(lambda: states_of(house, submission.id)[BatchState.BOUND] == 1)
+        let_deadline_pass(house, submission.id, OnDeadline.RERUN)
+        await house.until(lambda: submission_of(house, submission.id).rounds == 1)
+        house.simulator.behaviours.clear()
+        status = await house.until_rest(submission.id)
+        (failed,) = client.results(submission.id, outcomes={Outcome.FAILED})
+
+    assert (status.counts.succeeded, status.counts.failed, status.counts.total) == (9, 1, 10)
+    assert failed.key == "bad"
+    assert failed.error_message
+    assert states_of(house, submission.id)[BatchState.ASIDE] == 1
+
+
+async def test_an_object_that_is_used_as_it_is_runs_again(house: House) -> None:
+    """The rest is written anew under our own keys; every answer finds its row."""
+    house.simulator.behaviours.set(STUCK)
+    lines = [json.dumps({"id": f"k{n}", "request": _request(n)}) for n in range(9)]
+    uri = GcsUri(bucket="staging", name="mine/prompts.jsonl")
+    await house.services.storage.upload(uri, "\n".join(lines).encode())
+    with house.client() as client:
+        submission = client.submit(
+            str(uri), model=MODEL, store="results", key="id", policy=Policy(as_is=True)
+        )
+        await house.until(lambda: states_of(house, submission.id)[BatchState.BOUND] == 1)
+        let_deadline_pass(house, submission.id, OnDeadline.RERUN)
+        await house.until(lambda: submission_of(house, submission.id).rounds == 1)
+        house.simulator.behaviours.clear()
+        status = await house.until_rest(submission.id)
+        keys = {one.key for one in client.results(submission.id)}
+
+    assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, 9)
+    assert keys == {f"k{n}" for n in range(9)}
+
+
+def _request(number: int) -> dict[str, object]:
+    return {"contents": [{"role": "user", "parts": [{"text": f"Say {number}"}]}]}
