@@ -10,9 +10,10 @@ import orjson
 import pytest
 
 from tests.fundamentals.house import House
+from tests.fundamentals.stopping_house import let_deadline_pass
 from vertexq import Client, SubmissionState
 from vertexq.ledger import OutputRange, Record
-from vertexq.model import PUSD_PER_USD, Batch, GcsUri
+from vertexq.model import PUSD_PER_USD, Batch, GcsUri, OnDeadline
 from vertexq.prices import PriceBook
 from vertexq.results import Result
 from vertexq.simulator.behaviour import Behaviour
@@ -185,6 +186,20 @@ async def test_a_cancelled_submission_is_paid_for_as_far_as_it_came(slow_house: 
     assert status.state is SubmissionState.CANCELLED
     assert status.cost_usd
     assert 0 < sum(one.cost_usd is not None for one in rows) < len(PROMPTS)
+
+
+async def test_rows_that_run_again_after_a_deadline_are_paid_for_once(slow_house: House) -> None:
+    """The first job's finished rows and the second job's rows: no row is in both."""
+    with slow_house.client() as client:
+        submission = client.submit(PROMPTS, model=MODEL, store="results")
+        await slow_house.until(lambda: client.get(submission.id).answered_rows > 0)
+        let_deadline_pass(slow_house, submission.id, OnDeadline.RERUN)
+        status = await slow_house.until_rest(submission.id)
+        rows = check_account(slow_house, client, submission.id)
+
+    assert status.batches == len(slow_house.simulator.accepted) == 2
+    assert status.counts.succeeded == sum(one.cost_usd is not None for one in rows) == len(PROMPTS)
+    assert all(batch.cost_pusd for batch in slow_house.services.ledger.batches(submission.id))
 
 
 async def test_an_expired_job_is_paid_for_as_far_as_it_came(house: House) -> None:
