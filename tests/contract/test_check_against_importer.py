@@ -18,6 +18,7 @@ from vertexq.model import JobError, Policy
 from vertexq.simulator.importer import Importer
 
 NAMES = st.sampled_from(["a", "b", "type", "anyOf", "$defs", "full name", "1st", "items"])
+NOTHING: dict[str, object] = {}
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 5), st.floats(-1, 1), st.sampled_from(["", "x"])
 )
@@ -39,7 +40,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         whole["generationConfig"] = {"responseSchema": draw(st.one_of(VALUES, DEEP))}
     if draw(st.booleans()):
-        whole["tools"] = [{"google_search": draw(st.one_of(VALUES, st.just({})))}]
+        whole["tools"] = [{"google_search": draw(st.one_of(VALUES, st.just(NOTHING)))}]
     return whole
 
 
