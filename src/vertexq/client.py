@@ -120,13 +120,14 @@ class Client:
     def get(self, id: str) -> Status:  # noqa: A002
         """Return how a submission stands; raise ``UnknownSubmission``."""
         ledger = self._need_ledger()
-        return status_of(ledger.submission(id), ledger.batches(id), strays=len(ledger.strays(id)))
+        return _status(ledger, ledger.submission(id), ledger.now())
 
     def list(self, *, states: Collection[SubmissionState] = (), limit: int = 100) -> list[Status]:
         """Return the newest submissions, the newest first."""
         ledger = self._need_ledger()
         found = ledger.submissions(states=states, limit=limit)
-        return [status_of(one, ledger.batches(one.id), strays=len(ledger.strays(one.id))) for one in found]
+        now = ledger.now()
+        return [_status(ledger, one, now) for one in found]
 
     def wait(
         self,
@@ -247,6 +248,11 @@ class Client:
         store = open_store(url, storage_endpoint=self._settings.storage_endpoint)
         store.prepare()
         return store
+
+
+def _status(ledger: Ledger, submission: Submission, now: datetime) -> Status:
+    batches, strays = ledger.batches(submission.id), len(ledger.strays(submission.id))
+    return status_of(submission, batches, strays=strays, now=now)
 
 
 def _uris(source: object) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from vertexq import outlook
 from vertexq.model import PUSD_PER_USD, Batch, Counts, Estimate, OnDeadline, Submission, Usage
 from vertexq.money import estimate_json, in_usd, unknown_cost
 from vertexq.plain import money
@@ -110,8 +111,13 @@ class Status:
         }
 
 
-def status_of(submission: Submission, batches: Sequence[Batch], *, strays: int = 0) -> Status:
-    """Put the ledger's records of one submission together; ``strays`` is how many of its jobs are strays."""
+def status_of(
+    submission: Submission, batches: Sequence[Batch], *, strays: int = 0, now: datetime | None = None
+) -> Status:
+    """Put the ledger's records of one submission together; ``strays`` is how many of its jobs are strays.
+
+    With ``now`` it warns of jobs that will soon have waited or run for as long as Google lets them.
+    """
     settled = submission.state in SUBMISSION_TERMINAL
     counts, usage, cost_pusd = submission.counts, submission.usage, submission.cost_pusd
     if not settled:
@@ -138,6 +144,7 @@ def status_of(submission: Submission, batches: Sequence[Batch], *, strays: int =
         job_states=_tally([batch.job_state for batch in batches if batch.job_state]),
         created_at=submission.created_at,
         finished_at=submission.finished_at,
+        warnings=tuple(text for batch in batches for text in outlook.warnings(batch, now)) if now else (),
         estimate=submission.estimate,
         budget_usd=in_usd(submission.terms.budget_pusd),
         deadline_at=submission.deadline_at,

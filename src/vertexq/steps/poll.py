@@ -11,6 +11,7 @@ from vertexq.errors import Conflict, NotFound
 from vertexq.ledger import Record
 from vertexq.model import Batch, Job
 from vertexq.names import TaskName
+from vertexq.outlook import new_warnings
 from vertexq.retry import poll_wait_s
 from vertexq.states import JOB_TERMINAL, BatchState, JobState
 from vertexq.steps.dispatch import dispatch
@@ -107,11 +108,13 @@ def _observe(services: Services, batch: Batch, job: Job | None) -> bool:
         return True
     if job.state is None:
         log.warning("unknown_job_state", batch=batch.id, job=job.name, state=job.state_text)
-    ledger.update_batch(
+    seen = ledger.update_batch(
         batch, job_state=job.state_text, job_state_since=since, stats=job.stats,
         output_directory=job.output_directory, attempts=0,
         next_action_at=now + seconds(_wait_s(services, batch)),
     )  # fmt: skip
+    for text in new_warnings(batch, seen):
+        log.warning("job_near_its_end", submission=batch.submission_id, batch=batch.id, reason=text)
     return False
 
 
