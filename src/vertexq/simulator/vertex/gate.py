@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import orjson
 from aiohttp import web
 
 from vertexq.errors import ApiError, Refused
+from vertexq.google.messages import items, mapping
 from vertexq.simulator._suffer import hang_up, hung_up, label_of, suffer
 from vertexq.simulator.exchanges import Exchange, Exchanges
 from vertexq.simulator.faults import Action, Fault, Faults
@@ -27,7 +29,8 @@ class Gate:
     """Wraps calls. With a ``required_token`` a call without it is refused (401).
 
     A fault with the action ``other`` takes effect on the answer to an accepted call; its ``note`` says how:
-    ``empty-name``, ``html`` (a page with 200), ``truncated`` (half of the JSON).
+    ``empty-name``, ``html`` (a page with 200), ``truncated`` (half of the JSON); of a list ``empty-list`` (a
+    filter that lags behind), ``doubled-list`` and ``halved-list`` (every job twice, every second one).
     """
 
     faults: Faults
@@ -119,5 +122,15 @@ def _spoiled(response: web.Response, fault: Fault) -> web.Response:
         case "truncated":
             half = response.body[: len(response.body) // 2]
             return web.Response(body=half, content_type="application/json")
+        case "empty-list" | "doubled-list" | "halved-list" as note:
+            page = mapping(orjson.loads(response.body))
+            jobs = _wrong(note, items(page.get("batchPredictionJobs")))
+            body = orjson.dumps({**page, "batchPredictionJobs": jobs})
+            return web.Response(body=body, content_type="application/json")
         case _:
             return response
+
+
+def _wrong(note: str, jobs: list[object]) -> list[object]:
+    """Return a page's jobs as a list that lags, repeats or drops shows them."""
+    return {"empty-list": [], "doubled-list": jobs + jobs, "halved-list": jobs[::2]}[note]
