@@ -185,6 +185,21 @@ async def test_a_flushed_redis_lets_nothing_through_early(valkey: Valkey, valkey
     assert all(later - earlier > gap_s * 0.9 for earlier, later in pairwise(granted))
 
 
+async def test_a_redis_that_is_flushed_without_end_starves_nobody(valkey: Valkey, valkey_url: str) -> None:
+    """Its state lost before every question, a process takes its turn after ten gaps, and again ten later."""
+    gap_s, granted = 0.02, [time.monotonic()]
+    shape = Shape(per_minute=3_000, grant_good_s=0.0, careful=True)
+    async with limits(valkey_url, shape) as one:
+        with valkey.connect() as client:
+            while len(granted) < 3:
+                client.flushall()
+                if not await one.take(*PLACE, CREATE):
+                    granted.append(time.monotonic())
+                await asyncio.sleep(0.001)
+
+    assert all(later - earlier >= 10 * gap_s for earlier, later in pairwise(granted))
+
+
 class Rig:
     """A loop and one connection, kept over many examples."""
 
@@ -253,7 +268,8 @@ async def compare(link: Link, shape: Shape, calls: list[tuple[object, ...]]) -> 
     gate: Gate | None = None
     for call in calls:
         if call == ("take",):
-            wait_us, named, now = await link.run(take, KEY, [*numbers.values()])
+            wait_us, named, now, unknown = await link.run(take, KEY, [*numbers.values()])
+            assert unknown == (gate is None)
             gate, grant = gates.take(gate, now, numbers)
             probe = named or probe
             assert (max(wait_us, 0), named) == (grant.wait_us, grant.probe)

@@ -3,7 +3,7 @@
 -- NAMES, SHAPE and WHAT ("take" or "tell") are written before this text when it is loaded.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local shape, gate = {}, {}
+local shape, gate, lost = {}, {}, 0
 for at, name in ipairs(SHAPE) do shape[name] = tonumber(ARGV[at]) end
 
 local function gap()
@@ -16,6 +16,7 @@ local function load()
     known = known or value
     gate[NAMES[at]] = tonumber(value or 0) or 0
   end
+  if not known then lost = 1 end
   if not known and shape.careful == 1 then gate.empty_at = now + shape.gap end
   if gate.rate >= shape.limit then gate.rate = 0 end
   local window = math.floor(now / shape.window)
@@ -47,7 +48,7 @@ local function open_breaker()
   gate.open_until, gate.probe, gate.probe_until = now + shape.open_for, 0, 0
 end
 
--- Returns {0 to go or microseconds to wait, the probe's name or 0, now}.
+-- Returns {0 to go or microseconds to wait, the probe's name or 0, now, 1 when nothing was known}.
 local function take()
   local wait = gate.blocked_until - now
   if gate.open_until > now then
@@ -57,11 +58,11 @@ local function take()
   end
   local full_at = math.max(gate.empty_at, now) + gap()
   wait = math.max(wait, full_at - shape.burst * gap() - now)
-  if wait > 0 then return {wait, 0, now} end
+  if wait > 0 then return {wait, 0, now, lost} end
   gate.empty_at, gate.calls = full_at, gate.calls + 1
-  if gate.open_until == 0 then return {0, 0, now} end
+  if gate.open_until == 0 then return {0, 0, now, lost} end
   gate.probe, gate.probe_until = now, now + shape.probe_for
-  return {0, now, now}
+  return {0, now, now, lost}
 end
 
 local function too_many()
