@@ -101,14 +101,16 @@ class House:
 
     def client(self) -> Client:
         """Return a client of this house; the broker does not answer, so the sweeper must find its work."""
-        return Client(
-            environ={
-                "VERTEXQ_LEDGER_URL": f"sqlite:///{self.home}/ledger.db",
-                "VERTEXQ_BROKER_URL": f"redis+socket://{self.home}/nobody.sock",
-                "VERTEXQ_STORE_RESULTS": f"sqlite:///{self.home}/results.db",
-                "VERTEXQ_STORE_LINES": f"jsonl:///{self.home}/lines",
-            }
-        )
+        return Client(environ=self.environ())
+
+    def environ(self) -> dict[str, str]:
+        """Return what a producer of this house has in its environment."""
+        return {
+            "VERTEXQ_LEDGER_URL": f"sqlite:///{self.home}/ledger.db",
+            "VERTEXQ_BROKER_URL": f"redis+socket://{self.home}/nobody.sock",
+            "VERTEXQ_STORE_RESULTS": f"sqlite:///{self.home}/results.db",
+            "VERTEXQ_STORE_LINES": f"jsonl:///{self.home}/lines",
+        }
 
     def with_options(self, **changes: float) -> House:
         """Return the same house with other options."""

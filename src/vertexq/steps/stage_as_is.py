@@ -46,7 +46,7 @@ async def unchanged(services: Services, batch: Batch) -> bool:
 def replaced(batch: Batch) -> str:
     """Say why a batch whose input has changed is not sent."""
     return (
-        f"{batch.input_uri} was replaced or deleted after it had been checked, so its job was not sent; cancel "
+        f"{batch.input_uri} was replaced or deleted after it had been checked, so no job was sent; cancel "
         "this submission, and enqueue the object again under another id"
     )
 
