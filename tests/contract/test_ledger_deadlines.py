@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from tests.contract.ledger_values import LONG_S, held, new_batch, new_submission
 from vertexq.errors import Conflict
 from vertexq.ledger import Ledger, Record
 from vertexq.ledger.engine import open_engine
-from vertexq.model import Batch
+from vertexq.model import Batch, Terms
 from vertexq.states import BatchState, SubmissionState
 
 RESEND_S = 60.0
@@ -118,3 +119,32 @@ def test_only_open_deadlines_are_in_the_index(ledger: Ledger, ledger_url: str) -
     where = f"{engine.dialect.name}_where"
     (found,) = [one for one in indexes if one["name"] == "vertexq_submissions_deadline"]
     assert "finished_at IS NULL" in str(found.get("dialect_options", {}).get(where, ""))
+
+
+def test_new_terms_count_a_deadline_from_now(ledger: Ledger) -> None:
+    """Unless the old one has passed and jobs are being stopped for it: then they are for the next round."""
+    running(ledger, "early")
+    running(ledger, "late")
+    _late(ledger, "late")
+
+    for name in ("early", "late"):
+        ledger.enqueue(replace(new_submission(name), terms=Terms(deadline_s=LONG_S)))
+
+    now = ledger.now()
+    assert (ledger.submission("early").deadline_at or now) > now
+    assert (ledger.submission("late").deadline_at or now) < now
+    assert ledger.submission("late").terms.deadline_s == LONG_S
+
+
+def test_what_was_parked_before_anything_began_has_its_whole_time_again(ledger: Ledger) -> None:
+    """Somebody had to mend something first; nothing was sent meanwhile."""
+    new = replace(new_submission(), terms=Terms(deadline_s=LONG_S))
+    ledger.enqueue(new)
+    _late(ledger, "s-1")
+    ledger.move_submission(ledger.submission("s-1"), SubmissionState.PARKED)
+
+    again, _ = ledger.enqueue(new)
+
+    assert again.state is SubmissionState.QUEUED
+    assert again.deadline_at is not None
+    assert again.deadline_at > ledger.now()

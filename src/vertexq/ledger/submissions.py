@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from sqlalchemy import Connection, case, delete, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from vertexq.deadlines import is_late
 from vertexq.errors import IdConflict
 from vertexq.ledger.base import LedgerPart, change, check_move, fetch, write_audit
 from vertexq.ledger.caller import borrowed
@@ -157,9 +158,13 @@ def _again(connection: Connection, known: Submission, new: NewSubmission, now: d
 
 
 def _with_terms(connection: Connection, known: Submission, terms: Terms, now: datetime) -> Submission:
-    """Let new terms hold from now on; a new deadline is counted from now."""
+    """Let new terms hold from now on; a new deadline is counted from now.
+
+    Once one has passed and jobs are being stopped for it, the new one is for the next round.
+    """
     values: dict[str, Any] = {"terms": terms}
-    if terms.deadline_s != known.terms.deadline_s:
+    stopping = is_late(known, now) and is_staged(connection, known)
+    if terms.deadline_s != known.terms.deadline_s and not stopping:
         values["deadline_at"] = deadline_at(terms, now)
     row = change(
         connection, Record.SUBMISSION, known.id, version=known.version, now=now, values=values, claim=None
@@ -187,8 +192,12 @@ def _go_on(connection: Connection, known: Submission, now: datetime) -> Submissi
         .where(batches.c.submission_id == known.id, batches.c.state.not_in(sorted(BATCH_TERMINAL)))
         .values(next_action_at=waits, hint_sent_at=None, attempts=0)
     )
-    to = SubmissionState.RUNNING if is_staged(connection, known) else SubmissionState.QUEUED
-    return _move(connection, known, to, None, {"next_action_at": now, "attempts": 0}, now)
+    changed = SubmissionFields(next_action_at=now, attempts=0)
+    if is_staged(connection, known):
+        return _move(connection, known, SubmissionState.RUNNING, None, changed, now)
+    if is_late(known, now):  # nothing has begun, so nothing is late: it has its whole time again
+        changed["deadline_at"] = deadline_at(known.terms, now)
+    return _move(connection, known, SubmissionState.QUEUED, None, changed, now)
 
 
 def _move(
