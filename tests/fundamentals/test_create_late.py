@@ -15,6 +15,7 @@ from tests.fundamentals.creating import (
     left_sending,
     moves,
     post_behind_our_back,
+    quick,
     the_batch,
     until_state,
 )
@@ -93,6 +94,16 @@ async def test_a_list_that_lags_is_waited_for(house: House) -> None:
 
     assert len(house.simulator.accepted) == 1
     assert the_batch(house).looks > 1
+    assert_whole(house, status)
+
+
+async def test_a_429_that_hid_a_job_is_found_out_though_the_list_lags(house: House) -> None:
+    """Accepted, answered 429, listed late: half a minute and one more look stand before another POST."""
+    house.simulator.behaviours.set(Behaviour(list_lag_s=0.5))
+    house.simulator.faults.add(Fault(method=CREATE, action=Action.ACCEPT_THEN_REFUSE, status=429))
+    status = await enqueued(quick(house.with_options(settle_time_s=30.0)))
+
+    assert len(house.simulator.accepted) == 1
     assert_whole(house, status)
 
 

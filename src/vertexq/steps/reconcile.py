@@ -33,6 +33,8 @@ LOOKS = 2
 """Empty looks that are needed, besides the settle time, before a second POST."""
 LOOK_WAIT_S = 60.0
 """The longest time between two looks."""
+LAG_S = 30.0
+"""What Google's list is granted to show a job that a 429 hid, before the last look and another POST."""
 SLOW_DOWN = "Google asked to slow down (429), and no job was made; it is sent again"
 
 
@@ -58,14 +60,15 @@ async def reconcile(
     """Look for an ambiguous batch's job: bind it, or wait, or let the batch be sent again.
 
     With ``again_in_s`` one empty look is enough, as after a 429, which hardly ever hides a job; the batch may
-    be sent again after that many seconds, and is looked for once more before that.
+    be sent again after that many seconds, half a minute at least, and is looked for once more before that.
     """
     ledger, now = services.ledger, services.ledger.now()  # before the look: what comes later it cannot see
     if await adopt(services, batch, claim, everywhere=batch.looks > 0):
         return
     looks, left_s = batch.looks + 1, settle_left_s(batch, now, settle_time_s=services.options.settle_time_s)
     if again_in_s is not None:
-        _send_back(services, batch, claim, wait_s=again_in_s, reason=SLOW_DOWN)
+        lag_s = min(LAG_S, services.options.settle_time_s / 30)
+        _send_back(services, batch, claim, wait_s=max(again_in_s, lag_s), reason=SLOW_DOWN)
     elif left_s <= 0.0 and looks >= LOOKS:
         _send_back(services, batch, claim, wait_s=0.0, reason="no job was made; it is sent again")
     else:
