@@ -1,4 +1,7 @@
-"""Find keys that occur twice among any number of rows, in flat memory: hashes go to a temporary file."""
+"""Find keys that occur twice among any number of rows, in flat memory.
+
+The first 150,000 keys are kept as they are; of more than these, hashes go to a temporary file.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,35 @@ from tempfile import SpooledTemporaryFile
 
 _RECORD = Struct(">16sQ")
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
+_IN_MEMORY_KEYS = 150_000
 _ROWS_AT_ONCE = 500_000
 
 
 class KeyLog:
-    """Remembers the hash of every key; ``duplicates`` tells which rows share one."""
+    """Remembers every key; ``duplicates`` tells which rows share one."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  (closed by close)
-        self._rows = 0
+        self._rows = 0  # in the file
+        self._room = _IN_MEMORY_KEYS  # for keys in memory
+        self._known: dict[str, int] = {}
+        self._repeated: list[tuple[str, int]] = []
 
     def add(self, key: str, line: int) -> None:
         """Note the key of the row in ``line``."""
-        self._file.write(_RECORD.pack(blake2b(key.encode(), digest_size=16).digest(), line))
-        self._rows += 1
+        if not self._room:
+            self._log(key, line)
+            return
+        self._room -= 1
+        if self._known.setdefault(key, line) != line:
+            self._repeated.append((key, line))
+        if not self._room:
+            self._empty()
 
     def duplicates(self) -> Iterator[tuple[int, int]]:
         """Yield (line, earlier line) for every key that was there before."""
+        for key, line in self._repeated:
+            yield line, self._known[key]
         slices = self._rows // _ROWS_AT_ONCE + 1
         for part in range(slices):
             seen: dict[bytes, int] = {}
@@ -38,6 +53,16 @@ class KeyLog:
     def close(self) -> None:
         """Drop the temporary file."""
         self._file.close()
+
+    def _empty(self) -> None:
+        """Move what is in memory to the file, first occurrences first."""
+        for key, line in (*self._known.items(), *self._repeated):
+            self._log(key, line)
+        self._known, self._repeated = {}, []
+
+    def _log(self, key: str, line: int) -> None:
+        self._file.write(_RECORD.pack(blake2b(key.encode(), digest_size=16).digest(), line))
+        self._rows += 1
 
     def _records(self) -> Iterator[tuple[bytes, int]]:
         self._file.seek(0)

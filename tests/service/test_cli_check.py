@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
+import orjson
 import pytest
 
 from tests.service.command_line import MODEL, CommandLine, command_line, lines
 
+REQUEST = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
 GOOD = {"key": "a", "prompt": "Hello"}
 
 
@@ -24,7 +27,8 @@ def test_good_files_are_counted(cli: CommandLine, tmp_path: Path) -> None:
     said = cli.run("check", path, path, "--model", MODEL)
 
     assert (said.code, said.err) == (0, "")
-    assert said.out == f"{path}: 2 rows, all good\n" * 2
+    tokens = "  about 3 tokens in, out: no limit set (2 rows set no limit)\n"
+    assert said.out == f"{path}: 2 rows, all good\n{tokens}" * 2
     assert [one.name for one in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
@@ -35,7 +39,7 @@ def test_bad_rows_are_named_by_their_line(cli: CommandLine, tmp_path: Path) -> N
     said = cli.run("check", path, "-m", MODEL)
 
     assert said.code == 1
-    assert "2 rows read, 3 cannot be enqueued" in said.out
+    assert "4 rows, 3 cannot be sent" in said.out
     assert all(f"  line {number}: " in said.out for number in (2, 3, 4))
     assert "SECRET" not in said.out + said.err
 
@@ -83,8 +87,16 @@ def test_scripts_get_one_json_array(cli: CommandLine, tmp_path: Path) -> None:
 
     assert said.code == 1
     first, second = said.json()
-    assert first == {"file": str(good), "rows": 1, "faulty": 0, "faults": []}
-    assert (second["rows"], second["faulty"], len(second["faults"])) == (1, 1, 1)
+    tokens = {"rows": 1, "input_tokens": 2, "output_tokens": 0, "rows_without_limit": 1}
+    assert first == {
+        **{"file": str(good), "can_be_sent": True, "rows": 1, "faulty": 0, "rules": {}, "faults": []},
+        **{"repairs": {}, "groups": [1], "aside": 0, "estimate": tokens},
+    }
+    assert (second["rows"], second["faulty"], second["rules"]) == (2, 1, {"not_json": 1})
+    (fault,) = second["faults"]
+    assert (fault["line"], fault["rule"], fault["path"]) == (2, "not_json", "")
+    assert fault["text"].startswith("not valid JSON: ")
+    assert fault["mend"] == "write one JSON object a line"
 
 
 @pytest.mark.parametrize(
@@ -112,9 +124,9 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
 
     first, second = said.json()
     assert (said.code, first["file"], first["rows"], second["rows"]) == (2, file, 0, 1)
-    assert message in first["faults"][0]
-    assert (plain.code, plain.out, plain.err) == (2, f"{good}: 1 rows, all good\n", said.err)
-    assert said.err == f"error: {first['faults'][0]}\n"
+    assert message in first["error"]
+    assert (plain.code, plain.out.splitlines()[0], plain.err) == (2, f"{good}: 1 rows, all good", said.err)
+    assert said.err == f"error: {first['error']}\n"
 
 
 def test_a_model_of_no_family_is_one_clear_error(cli: CommandLine) -> None:
@@ -176,3 +188,57 @@ def test_a_name_cannot_write_to_the_terminal(cli: CommandLine, tmp_path: Path) -
     assert "\x1b" not in said.out + missing.err
     assert r"rows\x1b[2J.jsonl" in said.out
     assert odd.json()[0]["file"] == r"odd\udcff.jsonl"
+
+
+CONFLICT = [{"request": {**REQUEST, "labels": {"a": value}}} for value in ("x", 1, "y")]
+
+
+def test_a_conflict_between_rows_names_both_kinds_and_what_to_do(cli: CommandLine, tmp_path: Path) -> None:
+    """The rows outside the largest group cannot be sent; with the option every row can."""
+    path = lines(tmp_path / "rows.jsonl", *CONFLICT)
+
+    said, split = (
+        cli.run("check", path, "-m", MODEL),
+        cli.run("check", path, "-m", MODEL, "--split-conflicts"),
+    )
+
+    assert (said.code, split.code) == (1, 0)
+    assert "line 2: request.labels.a: a number here, text in most rows (such as line 1)" in said.out
+    assert "pass --split-conflicts" in said.out
+    assert "3 rows, all good" in split.out
+    assert "rows of one shape: 2, 1; every shape needs batches of its own" in split.out
+
+
+def test_bad_rows_can_be_set_aside(cli: CommandLine, tmp_path: Path) -> None:
+    """The rest can be sent: exit code 0; when nothing is left, it is 1."""
+    path, bad = lines(tmp_path / "rows.jsonl", GOOD, b"x"), lines(tmp_path / "bad.jsonl", b"x")
+
+    said, nothing = (cli.run("check", one, "-m", MODEL, "--set-aside") for one in (path, bad))
+
+    assert (said.code, nothing.code) == (0, 1)
+    assert "2 rows, 1 would be set aside, the rest can be sent" in said.out
+    assert "line 2: not valid JSON" in said.out
+
+
+def test_what_can_be_mended_is_mended_and_can_be_kept(cli: CommandLine, tmp_path: Path) -> None:
+    """The written rows are what would be sent, and are good without the option."""
+    path = lines(tmp_path / "rows.jsonl", {"key": "a", "request": {**REQUEST, "toolConfig": {}}})
+    kept = tmp_path / "mended.jsonl"
+
+    before = cli.run("check", path, "-m", MODEL)
+    said = cli.run("check", path, "-m", MODEL, "--repair", "--output", kept)
+    after = cli.run("check", kept, "-m", MODEL)
+
+    assert (before.code, said.code, after.code) == (1, 0, 0)
+    assert "mended: dropped_empty_object 1" in said.out
+    assert orjson.loads(kept.read_bytes()) == {"key": "a", "request": REQUEST}
+
+
+def test_records_are_checked_through_their_template(cli: CommandLine, tmp_path: Path) -> None:
+    """And packed files as they are."""
+    template = lines(tmp_path / "template.json", {"prompt": "Translate: {{text}}"})
+    (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(b"key,text\na,Hello\nb,World\n"))
+
+    said = cli.run("check", tmp_path / "rows.csv.gz", "-m", MODEL, "--template", template)
+
+    assert (said.code, "2 rows, all good" in said.out) == (0, True)

@@ -2,78 +2,148 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vertexq.cli.looking import Looking
 from vertexq.cli.reporting import AsJson, ExitCode, complain, reported, say, say_json
 from vertexq.plain import lines, one_line
 
 if TYPE_CHECKING:
+    from vertexq.check.verdict import Verdict
     from vertexq.families import Family
+    from vertexq.intake import Intake
+    from vertexq.model import Policy
+    from vertexq.sources.template import Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How files are to be read, and what may be done about their rows."""
+
+    family: Family
+    key_field: str
+    line_limit_bytes: int
+    policy: Policy
+    template: Template | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What a look at one file gave; ``faults`` are the first ones, ``faulty`` counts them all."""
+    """What a look at one file gave: a verdict and whether it is refused, or why nobody can read it."""
 
     file: str
-    rows: int
-    faulty: int
-    faults: list[str]
-    unreadable: bool = False
+    verdict: Verdict | None = None
+    refused: bool = False
+    unreadable: str = ""
 
     @property
     def exit_code(self) -> ExitCode:
         """Return what this file alone would end with."""
         if self.unreadable:
             return ExitCode.BAD_INPUT
-        return ExitCode.NOT_ALL_ANSWERED if self.faults else ExitCode.DONE
+        return ExitCode.NOT_ALL_ANSWERED if self.refused else ExitCode.DONE
 
     def entry(self) -> dict[str, object]:
         """Return what scripts get."""
-        faults = [lines(fault) for fault in self.faults]
-        return {"file": one_line(self.file), "rows": self.rows, "faulty": self.faulty, "faults": faults}
+        entry: dict[str, object] = {"file": one_line(self.file), "can_be_sent": not self.exit_code}
+        if self.verdict is None:
+            return {**entry, "rows": 0, "faulty": 0, "faults": [], "error": lines(self.unreadable)}
+        estimate = self.verdict.estimate
+        return {
+            **entry,
+            **self.verdict.report.to_json(),
+            "estimate": {
+                "rows": estimate.rows,
+                "input_tokens": estimate.input_tokens,
+                "output_tokens": estimate.output_tokens,
+                "rows_without_limit": estimate.assumed_rows,
+            },
+        }
 
 
 def check(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON Lines files.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Files: JSON Lines, CSV, TSV or Parquet; .gz and .zst too."),
+    ],
     *,
     model: Annotated[str, typer.Option("--model", "-m", help="The model that will get the rows.")],
     key: Annotated[str, typer.Option("--key", help="The field that holds each row's key.")] = "key",
+    template: Annotated[
+        Path | None, typer.Option("--template", help="A request with {{field}}, as JSON: rows are records.")
+    ] = None,
+    split_conflicts: Annotated[
+        bool, typer.Option("--split-conflicts", help="Rows of different shapes get batches of their own.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended without a change of meaning.")
+    ] = False,
+    set_aside: Annotated[
+        bool, typer.Option("--set-aside", help="Rows that cannot be sent end as failed; the rest runs.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write the good rows of one file, mended, as JSON Lines.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at files before they are enqueued: every line is read, every fault is named by its line."""
+    """Look at files before they are enqueued: every row is checked against every rule."""
+    from vertexq.errors import BadInput  # noqa: PLC0415
     from vertexq.families import family_of  # noqa: PLC0415
+    from vertexq.model import Policy  # noqa: PLC0415
     from vertexq.settings import Settings  # noqa: PLC0415
 
     with reported(as_json=as_json):
-        family, limit_bytes = family_of(model), Settings.for_producer().line_limit_bytes
+        if output is not None and len(files) > 1:
+            raise BadInput("--output takes the rows of one file; check the others apart")
+        wanted = Wanted(
+            family=family_of(model),
+            key_field=key,
+            line_limit_bytes=Settings.for_producer().line_limit_bytes,
+            policy=Policy(split_conflicts=split_conflicts, repair=repair, set_aside=set_aside),
+            template=_template(template),
+        )
         found: list[Examined] = []
         for name in files:
-            found.append(_looked_at(name, family, key_field=key, line_limit_bytes=limit_bytes))
-            if found[-1].unreadable:
-                complain(found[-1].faults[0])
-            elif not as_json:
+            found.append(_looked_at(name, wanted, output))
+            if not as_json:
                 _say(found[-1])
         if as_json:
+            for one in found:
+                if one.unreadable:
+                    complain(one.unreadable)
             say_json([one.entry() for one in found])
         if code := max(one.exit_code for one in found):
             raise typer.Exit(code)
 
 
-def _looked_at(name: str, family: Family, *, key_field: str, line_limit_bytes: int) -> Examined:
+def _template(path: Path | None) -> Template | None:
+    from vertexq.errors import BadInput  # noqa: PLC0415
+    from vertexq.sources.template import Template  # noqa: PLC0415
+
+    if path is None:
+        return None
+    try:
+        return Template.parse(path.read_bytes())
+    except OSError as error:
+        raise BadInput(f"the template {path} cannot be read: {error.strerror}") from error
+
+
+def _looked_at(name: str, wanted: Wanted, output: Path | None) -> Examined:
     from vertexq.errors import BadSource  # noqa: PLC0415
 
     try:
-        return _examined(name, family, key_field=key_field, line_limit_bytes=line_limit_bytes)
+        return _examined(name, wanted, output)
     except BadSource as error:  # the other files are still looked at
-        return Examined(file=name, rows=0, faulty=0, faults=[str(error)], unreadable=True)
+        return Examined(file=name, unreadable=str(error))
 
 
-def _examined(name: str, family: Family, *, key_field: str, line_limit_bytes: int) -> Examined:
+def _examined(name: str, wanted: Wanted, output: Path | None) -> Examined:
+    from vertexq.cli.keeping import Kept  # noqa: PLC0415
     from vertexq.errors import BadSource  # noqa: PLC0415
     from vertexq.intake import Intake  # noqa: PLC0415
     from vertexq.sources.files import rows_of_file  # noqa: PLC0415
@@ -83,26 +153,50 @@ def _examined(name: str, family: Family, *, key_field: str, line_limit_bytes: in
         raise BadSource("an empty name is no file; name a JSON Lines file")
     if "://" in name:
         raise BadSource(f"{name} is no local file; what is in Cloud Storage is checked when it is staged")
-    intake, keys = Intake(family, name=name, key_field=key_field), KeyLog()
-    try:
-        for rows in rows_of_file(Path(name), intake, line_limit_bytes=line_limit_bytes):
+    intake = Intake(
+        wanted.family,
+        name=name,
+        key_field=wanted.key_field,
+        policy=wanted.policy,
+        template=wanted.template,
+        only_check=output is None,
+    )
+    with closing(KeyLog()) as keys, Looking(one_line(name)) as looking, Kept(output) as kept:
+        for rows in rows_of_file(Path(name), intake, line_limit_bytes=wanted.line_limit_bytes):
             for row in rows:
                 keys.add(row.key, row.line)
+            kept.write(rows)
+            looking.at(intake.rows)
         intake.note_duplicates(keys)
-    finally:
-        keys.close()
-    report = intake.verdict().report
-    faults = [str(fault) for fault in report.faults] if report.rows else ["it holds no rows"]
-    return Examined(file=name, rows=intake.rows, faulty=report.faulty, faults=faults)
+    return Examined(file=name, verdict=intake.verdict(), refused=_is_refused(intake))
+
+
+def _is_refused(intake: Intake) -> bool:
+    from vertexq.errors import BadSource  # noqa: PLC0415
+
+    try:
+        intake.close()
+    except BadSource:
+        return True
+    return False
 
 
 def _say(one: Examined) -> None:
-    name = one_line(one.file)
-    if not one.faults:
-        say(f"{name}: {one.rows:,} rows, all good")
+    if one.verdict is None:
+        complain(one.unreadable)
         return
-    say(f"{name}: {one.rows:,} rows read, {one.faulty:,} cannot be enqueued")
-    for fault in one.faults:
-        say(f"  {one_line(fault)}")
-    if one.faulty > len(one.faults):
-        say(f"  and {one.faulty - len(one.faults):,} more")
+    name, report, estimate = one_line(one.file), one.verdict.report, one.verdict.estimate
+    if not report.rows:
+        say(f"{name}: it holds no rows")
+        return
+    if one.refused:
+        verdict = f"{report.faulty:,} cannot be sent"
+    else:
+        verdict = f"{report.aside:,} would be set aside, the rest can be sent" if report.aside else "all good"
+    say(f"{name}: {report.rows:,} rows, {verdict}")
+    for text in report.lines():
+        say(f"  {one_line(text)}")
+    if estimate.rows:
+        output = f"{estimate.output_tokens:,} out at most" if estimate.output_tokens else "out: no limit set"
+        beside = f" ({estimate.assumed_rows:,} rows set no limit)" if estimate.assumed_rows else ""
+        say(f"  about {estimate.input_tokens:,} tokens in, {output}{beside}")
