@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self
@@ -19,83 +19,15 @@ from yarl import URL
 
 from vertexq.errors import ApiError, Unavailable, Unreachable, VertexqError
 from vertexq.google.auth import Tokens
-from vertexq.google.envelope import api_error
-from vertexq.google.failures import translated
-from vertexq.google.hosts import is_google, origin, without_query
+from vertexq.google.exchange import Answer, Request, Stream, read_whole
+from vertexq.google.hosts import is_google, origin
 from vertexq.google.pace import Pace, Restraint, Unrestrained
+
+__all__ = ["Answer", "Stream", "Transport"]
 
 _CONNECT_S = 10.0
 _SILENCE_S = 30.0  # how long the socket of a call that may be repeated stays silent
-_ANSWER_LIMIT_BYTES = 64 * 1024 * 1024  # a page of a list is far below; whole objects are streamed
 _UNAUTHENTICATED = 401
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A whole answer. ``tried`` names the call, ``tries`` counts how often it was sent."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    tried: str
-    tries: int = 1
-
-    def json(self) -> object:
-        """Read the body as JSON; raise ``Unavailable`` when it is none."""
-        try:
-            value: object = orjson.loads(self.body)
-        except ValueError as error:
-            raise self.unreadable("it is not JSON") from error
-        return value
-
-    def unreadable(self, why: str) -> Unavailable:
-        """Return the error for a success that cannot be read."""
-        return Unavailable(f"{self.tried} was answered with {self.status}, but {why}; try again later")
-
-    def error(self) -> ApiError:
-        """Return the error this answer stands for."""
-        return api_error(self.status, self.body, self.headers, tried=self.tried)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    url: str
-    method: str = "GET"
-    headers: Mapping[str, str]
-    body: bytes | None = None
-    expect: Collection[int]
-    retry: bool
-    raw: bool = False  # the body as it is stored, also when that is gzip
-    secret_url: bool = False
-    fresh_connection: bool = False
-
-    @property
-    def tried(self) -> str:
-        return f"{self.method} {without_query(self.url)}"
-
-    def translated(self) -> AbstractContextManager[None]:
-        return translated(self.tried, replayable=self.retry, secret_url=self.secret_url)
-
-
-class Stream:
-    """An answer whose body is read piece by piece, as it was stored."""
-
-    def __init__(self, response: aiohttp.ClientResponse, tried: str) -> None:
-        self._response = response
-        self.tried = tried
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self.hashes = ",".join(response.headers.getall("X-Goog-Hash", []))  # crc32c=…,md5=…
-
-    async def chunks(self, limit_bytes: int) -> AsyncIterator[bytes]:
-        """Yield the body in chunks of at most ``limit_bytes``; raise ``Unavailable`` when it breaks off."""
-        pieces = self._response.content.iter_chunked(limit_bytes)
-        while True:
-            with translated(self.tried, replayable=True):
-                piece = await anext(pieces, b"")
-            if not piece:
-                return
-            yield piece
 
 
 class Transport:
@@ -147,7 +79,7 @@ class Transport:
         ``ApiError`` for any other status, ``Unreachable`` when nothing was sent, and without an answer
         ``Unavailable`` (``retry``) or ``Ambiguous``. The deadline, in seconds, covers all tries.
         """
-        request = _Request(
+        request = Request(
             method=method,
             url=_with_query(url, params),
             headers=_headers(headers, json=json),
@@ -162,7 +94,7 @@ class Transport:
             return await self._until(request, until_s)
         return await self._send(request, until_s, await self._token(request, until_s))
 
-    async def _until(self, request: _Request, until_s: float) -> Answer:
+    async def _until(self, request: Request, until_s: float) -> Answer:
         """Repeat until it works, cannot work, or the next wait would end after the deadline."""
         renewed, tries = False, 0
         while True:
@@ -178,7 +110,7 @@ class Transport:
                     continue
                 await self.wait(error, tries, until_s, url=request.url)
 
-    async def _turn(self, request: _Request, until_s: float) -> None:
+    async def _turn(self, request: Request, until_s: float) -> None:
         """Wait until the restraint lets the call go; raise ``Unavailable`` when that is past the deadline."""
         while wait_s := await self._restraint.before(request.url):
             if asyncio.get_running_loop().time() + wait_s >= until_s:
@@ -189,7 +121,7 @@ class Transport:
                 )
             await asyncio.sleep(wait_s)
 
-    async def _tried(self, request: _Request, until_s: float, token: Mapping[str, str]) -> Answer:
+    async def _tried(self, request: Request, until_s: float, token: Mapping[str, str]) -> Answer:
         try:
             answer = await self._send(request, until_s, token)
         except VertexqError as error:
@@ -229,7 +161,7 @@ class Transport:
 
         The deadline, in seconds, covers the whole body. Raise as ``call`` does with ``retry``.
         """
-        request = _Request(
+        request = Request(
             url=url, headers={**headers, "Accept-Encoding": "gzip"}, expect=expect, retry=True, raw=True
         )
         until_s = asyncio.get_running_loop().time() + (deadline_s or self._deadline_s)
@@ -239,7 +171,7 @@ class Transport:
                 if response.status == _UNAUTHENTICATED and not renewed and self._tokens.reject(token):
                     continue
                 if response.status not in expect:
-                    raise (await _whole(response, request)).error()
+                    raise (await read_whole(response, request)).error()
                 await self._restraint.after(url, None)
                 yield Stream(response, request.tried)
                 return
@@ -260,14 +192,14 @@ class Transport:
         """Close."""
         await self.aclose()
 
-    async def _send(self, request: _Request, until_s: float, token: Mapping[str, str]) -> Answer:
+    async def _send(self, request: Request, until_s: float, token: Mapping[str, str]) -> Answer:
         async with self._open(request, until_s, token) as response:
-            answer = await _whole(response, request)
+            answer = await read_whole(response, request)
         if answer.status not in request.expect:
             raise answer.error()
         return answer
 
-    async def _token(self, request: _Request, until_s: float) -> dict[str, str]:
+    async def _token(self, request: Request, until_s: float) -> dict[str, str]:
         if not is_google(request.url) and origin(request.url) not in self._trusted:
             return {}
         try:
@@ -278,7 +210,7 @@ class Transport:
 
     @asynccontextmanager
     async def _open(
-        self, request: _Request, until_s: float, token: Mapping[str, str]
+        self, request: Request, until_s: float, token: Mapping[str, str]
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         left_s = max(0.001, until_s - asyncio.get_running_loop().time())  # 0 would mean no limit at all
         silence_s = _SILENCE_S if request.retry else None  # giving up early on a paid call gains nothing
@@ -307,17 +239,6 @@ class Transport:
                 trust_env=False,
             )
         return self._sessions[fresh]
-
-
-async def _whole(response: aiohttp.ClientResponse, request: _Request) -> Answer:
-    body = bytearray()
-    answer = Answer(status=response.status, headers=response.headers, body=b"", tried=request.tried)
-    with request.translated():
-        async for piece in response.content.iter_chunked(65_536):
-            body += piece
-            if len(body) > _ANSWER_LIMIT_BYTES:
-                raise answer.unreadable(f"with more than {_ANSWER_LIMIT_BYTES} bytes")
-    return replace(answer, body=bytes(body))
 
 
 def _unauthenticated(error: VertexqError) -> bool:
