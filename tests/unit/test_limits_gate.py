@@ -188,6 +188,7 @@ def test_the_two_classes_are_googles_quotas() -> None:
 
     assert (create.burst, create.careful, create.gap_us) == (1, True, 1_033_334)
     assert (read.burst, read.careful, read.gap_us) == (10, False, 104_907)
+    assert (create.failures, read.failures) == (5, 12)
     assert create.probe_s > 60.0
 
 

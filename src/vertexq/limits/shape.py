@@ -86,7 +86,11 @@ def shapes(
     return {
         CallClass.CREATE: Shape(per_minute=creates_per_minute, careful=True, probe_s=probe_s),
         CallClass.READ: Shape(
-            per_minute=reads_per_minute, burst=max(1, min(10, reads_per_minute // 20)), probe_s=probe_s
+            per_minute=reads_per_minute,
+            burst=max(1, min(10, reads_per_minute // 20)),
+            failures=12,  # one read is tried six times: a job that cannot be read must not stop all others
+            least_calls=20,
+            probe_s=probe_s,
         ),
     }
 
