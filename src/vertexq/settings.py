@@ -309,7 +309,7 @@ def _broker_faults(settings: Settings) -> Iterator[str]:
         parts is not None
         and is_open
         and (parts.hostname or "") not in LOOPBACK
-        and not settings.allow_open_broker
+        and settings.allow_open_broker.lower() != "yes"
     ):
         yield (
             f"{variable} names {parts.hostname} without a password: whoever reaches it could queue work that "

@@ -229,3 +229,14 @@ async def test_each_thing_that_a_place_depends_on_is_looked_at_once(field: Field
 
     assert {key[:2] for key in keys if key[0] == "source"} == {("source", "gs://a/x"), ("source", "gs://b/z")}
     assert len(keys) == 6
+
+
+async def test_buckets_that_jobs_read_themselves_are_looked_at_like_staging(field: Field) -> None:
+    """Where sources are used as they are, the service agent reads them."""
+    sources = (GcsUri(bucket="a", name="x"), GcsUri(bucket="staging", name="y"))
+    place = Place(project="p", location="l", staging=STAGING, sources=sources, read_in_place=True)
+
+    keys = {key[:2] for key in field.surveyor.looks(place)}
+
+    assert {bucket for about, bucket in keys if about == "agent"} == {"a", "staging"}
+    assert {bucket for about, bucket in keys if about == "region"} == {"a", "staging"}

@@ -89,6 +89,7 @@ def test_an_open_broker_elsewhere_is_refused(host: str) -> None:
     url = f"redis://{host}:6379/0"
 
     assert "without a password" in faults(VERTEXQ_BROKER_URL=url)
+    assert "without a password" in faults(VERTEXQ_BROKER_URL=url, VERTEXQ_ALLOW_OPEN_BROKER="no")
     for fine in (
         {"VERTEXQ_BROKER_URL": f"redis://:{PASSWORD}@{host}:6379/0"},
         {"VERTEXQ_BROKER_URL": f"rediss://{host}:6379/0"},

@@ -39,6 +39,7 @@ def place_of(services: Services, submission: Submission) -> Place:
         model=submission.model,
         staging=options.staging,
         same_region=family_of(submission.model).name in SAME_REGION,
+        read_in_place=submission.policy.as_is,
         sources=tuple(GcsUri.parse(uri) for uri in submission.sources) if gcs else (),
     )
 

@@ -62,6 +62,7 @@ class Place:
     staging: GcsUri
     sources: tuple[GcsUri, ...] = ()
     same_region: bool = False  # Google demands it of this kind of model
+    read_in_place: bool = False  # jobs read the sources themselves, no copies
 
 
 Look = Callable[[], Awaitable[Finding]]
@@ -77,15 +78,20 @@ class Surveyor:
 
     def looks(self, place: Place) -> dict[tuple[str, ...], Look]:
         """Return the looks that a place needs, by what each depends on."""
-        bucket, location, strict = place.staging.bucket, place.location, place.same_region
+        location, model, strict = place.location, place.model, place.same_region
+        sources = {uri.bucket: uri for uri in reversed(place.sources)}  # the first of each bucket
         found: dict[tuple[str, ...], Look] = {
-            ("staging", str(place.staging)): partial(self.staging, place.staging),
-            ("region", bucket, location, str(strict)): partial(self.region, bucket, location, strict=strict),
-            ("agent", bucket, place.project, location): partial(self.agent, bucket, place.project, location),
+            ("staging", str(place.staging)): partial(self.staging, place.staging)
         }
-        if place.model:
-            found["model", location, place.model] = partial(self.model, location, place.model)
-        for source in {uri.bucket: uri for uri in reversed(place.sources)}.values():  # the first of a bucket
+        for bucket in {place.staging.bucket, *(sources if place.read_in_place else ())}:
+            near = partial(self.region, bucket, location, strict=strict)
+            found["region", bucket, location, str(strict)] = near
+            found["agent", bucket, place.project, location] = partial(
+                self.agent, bucket, place.project, location
+            )
+        if model:
+            found["model", location, model] = partial(self.model, location, model)
+        for source in sources.values():
             found["source", str(source)] = partial(self.source, source)
         return found
 
