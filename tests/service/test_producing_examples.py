@@ -52,6 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_the_example_runs(
     example: str,
     home: Path,
+    tmp_path: Path,
     valkey_url: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -60,6 +61,7 @@ def test_the_example_runs(
     monkeypatch.setenv("VERTEXQ_LEDGER_URL", f"sqlite:///{home}/ledger.db")
     monkeypatch.setenv("VERTEXQ_STORE_RESULTS", f"sqlite:///{home}/results.db")
     monkeypatch.setenv("VERTEXQ_BROKER_URL", valkey_url)
+    monkeypatch.chdir(tmp_path)
 
     exec(compile(example, "producing.md", "exec"), {"__name__": "__main__"})  # noqa: S102
 
