@@ -22,7 +22,8 @@ _LONGEST_TOKENS = 10**9
 class PriceLine:
     """One line: what a model's tokens cost from a day on, in pico-dollars a token, in a batch.
 
-    ``until_day`` is the last day; None is no end. Without ``cached`` there is no rebate for cached tokens.
+    ``until_day`` is the last day; None is no end. Without ``cached`` there is no rebate for cached tokens,
+    without ``audio_input`` audio costs what text does.
     ``long_…`` is for rows with more than ``long_from_tokens`` prompt tokens. Online prices are for
     comparison only.
     """
@@ -33,6 +34,7 @@ class PriceLine:
     input: int = 0
     output: int = 0
     cached: int | None = None
+    audio_input: int | None = None
     online_input: int | None = None
     online_output: int | None = None
     long_from_tokens: int | None = None

@@ -30,7 +30,7 @@ class Price:
     Prompt tokens include cached ones. With 150,000 and 1,250,000 pico-dollars 100 prompt and 10 output tokens
     cost 100 * 150,000 + 10 * 1,250,000 = 27,500,000 pico-dollars, 0.0000275 US dollars. ``vertexq.rows`` adds
     it up where every row passes. A row with more than ``long_from_tokens`` prompt tokens costs what ``long``
-    says, all of it.
+    says, all of it. Prompt tokens of audio cost ``audio_pusd`` where it is given.
     """
 
     input_pusd: int
@@ -38,11 +38,17 @@ class Price:
     cached_pusd: int
     long_from_tokens: int = NO_TIER_TOKENS
     long: Price | None = None
+    audio_pusd: int | None = None
 
     @property
     def rebate_pusd(self) -> int:
         """Return how much less a token costs that was found in the cache."""
         return self.input_pusd - self.cached_pusd
+
+    @property
+    def audio_extra_pusd(self) -> int:
+        """Return how much more a prompt's token costs that is audio."""
+        return 0 if self.audio_pusd is None else self.audio_pusd - self.input_pusd
 
     def cost_pusd(self, *, input_tokens: int, output_tokens: int) -> int:
         """Return what tokens cost when none comes from the cache and no prompt is a long one."""
@@ -130,6 +136,7 @@ def _price(line: PriceLine) -> Price:
         cached_pusd=line.input if line.cached is None else line.cached,
         long_from_tokens=line.long_from_tokens or NO_TIER_TOKENS,
         long=_long_price(line),
+        audio_pusd=line.audio_input,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 from vertexq.keys import parse_wire_key
 from vertexq.lines import HEAD_BYTES, Block, Oversized
+from vertexq.modalities import MARK, audio_tokens
 from vertexq.model import PUSD_PER_USD, Usage
 from vertexq.prices import Price
 from vertexq.ranks import RANK_BYTE
@@ -134,7 +135,7 @@ class RowReader:
         else:
             self._read_block(item, into)
 
-    def _read_block(self, block: Block, into: Reading) -> None:  # noqa: PLR0915  (the hot loop, in one piece)
+    def _read_block(self, block: Block, into: Reading) -> None:  # noqa: C901, PLR0915  (one hot loop)
         """Read every line; locals instead of attributes, because a million lines pass here."""
         c, ranks, read, parse = self.context, self.ranks, self._read, self._parse_key
         add, add_index = into.rows.append, into.indexes.append
@@ -143,7 +144,7 @@ class RowReader:
         price = c.price or _UNPRICED
         most_pusd, most_tokens = MOST_PUSD, _MOST_TOKENS
         input_pusd, output_pusd, rebate_pusd = price.input_pusd, price.output_pusd, price.rebate_pusd
-        long_from = price.long_from_tokens
+        long_from, heard = price.long_from_tokens, price.audio_extra_pusd != 0
         pusd_per_usd, priced = PUSD_PER_USD, c.price is not None
         prompt_sum = output_sum = thoughts_sum = cached_sum = total_sum = cost_sum = unpriced_sum = 0
         offset = block.offset
@@ -175,8 +176,8 @@ class RowReader:
             if prompt is not None:
                 said, thought, reused, whole = output or 0, thoughts or 0, cached or 0, total or 0
                 pusd = prompt * input_pusd + (said + thought) * output_pusd - reused * rebate_pusd
-                if prompt > long_from:
-                    pusd = _long_pusd(price, prompt, said + thought, reused)
+                if prompt > long_from or (heard and body and MARK in body):
+                    pusd += _extra_pusd(price, prompt, said + thought, reused, body)
                 if not 0 <= pusd <= most_pusd or whole > most_tokens or reused > most_tokens:
                     unpriced_sum += 1
                 else:
@@ -241,7 +242,12 @@ class RowReader:
         )
 
 
-def _long_pusd(price: Price, prompt: int, answered: int, reused: int) -> int:
-    """Return what a row with a long prompt costs, in pico-dollars."""
-    held = price.long or price
-    return prompt * held.input_pusd + answered * held.output_pusd - reused * held.rebate_pusd
+def _extra_pusd(price: Price, prompt: int, answered: int, reused: int, response: bytes | None) -> int:
+    """Return what a row costs beside the ordinary price, for a long prompt or for audio in it."""
+    extra_pusd = price.audio_extra_pusd * min(audio_tokens(response or b""), prompt)
+    if price.long is None or prompt <= price.long_from_tokens:
+        return extra_pusd
+    long = price.long
+    more = (long.input_pusd - price.input_pusd, long.output_pusd - price.output_pusd)
+    more_rebate_pusd = long.rebate_pusd - price.rebate_pusd
+    return extra_pusd + prompt * more[0] + answered * more[1] - reused * more_rebate_pusd

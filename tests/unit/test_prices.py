@@ -16,7 +16,7 @@ from vertexq.rows import ReadContext, Reading, RowReader
 
 TODAY = date(2026, 11, 21)
 BOOK = PriceBook.shipped()
-FLASH = Price(150_000, 1_250_000, 30_000)
+FLASH = Price(150_000, 1_250_000, 30_000, audio_pusd=500_000)
 """gemini-2.5-flash: 0.15 and 1.25 USD a million tokens; cached ones a tenth of 0.30."""
 CONTEXT = ReadContext(
     submission_id="s",

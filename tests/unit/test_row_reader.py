@@ -280,3 +280,26 @@ def _answered(usage: dict[str, int]) -> bytes:
     """Return a response whose counts may be of any length."""
     candidate = {"content": {"parts": [{"text": "Hi."}]}, "finishReason": "STOP"}
     return json.dumps({"candidates": [candidate], "usageMetadata": usage}).encode()
+
+
+@pytest.mark.parametrize(
+    ("details", "audio"),
+    [
+        ([{"modality": "AUDIO", "tokenCount": 60}, {"modality": "TEXT", "tokenCount": 40}], 60),
+        ([{"modality": "TEXT", "tokenCount": 100}], 0),
+        ([{"modality": "AUDIO"}, {"tokenCount": 5}], 0),
+        ([{"modality": "AUDIO", "tokenCount": 900}], 100),  # no more than the prompt had
+        ([], 0),
+        (None, 0),
+    ],
+)
+def test_audio_has_its_own_price(details: object, audio: int) -> None:
+    """As many tokens of the prompt as Google says were audio."""
+    heard = RowReader(replace(CONTEXT, price=replace(PRICE, audio_pusd=500_000)), read, ranks.empty(5))
+    response = orjson.loads(_answered({"promptTokenCount": 100}))
+    response["usageMetadata"]["promptTokensDetails"] = details
+    response["candidates"][0]["content"]["parts"][0]["text"] = 'She said "AUDIO" twice.'
+
+    take(heard, orjson.dumps({"key": "r0-a", "status": "", "response": response}))
+
+    assert heard.cost_pusd == 100 * 150_000 + audio * 350_000
