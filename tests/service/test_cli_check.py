@@ -27,8 +27,8 @@ def test_good_files_are_counted(cli: CommandLine, tmp_path: Path) -> None:
     said = cli.run("check", path, path, "--model", MODEL)
 
     assert (said.code, said.err) == (0, "")
-    tokens = "  about 3 tokens in, out: no limit set (2 rows set no limit)\n"
-    assert said.out == f"{path}: 2 rows, all good\n{tokens}" * 2
+    reckoned = "about 0.002560 USD: 3 input and 2,048 output tokens (2 rows without maxOutputTokens: assumed)"
+    assert said.out == f"{path}: 2 rows, all good\n  cost: {reckoned}\n" * 2
     assert [one.name for one in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
@@ -87,10 +87,18 @@ def test_scripts_get_one_json_array(cli: CommandLine, tmp_path: Path) -> None:
 
     assert said.code == 1
     first, second = said.json()
-    tokens = {"rows": 1, "input_tokens": 2, "output_tokens": 0, "rows_without_limit": 1}
+    tokens = {"rows": 1, "input_tokens": 2, "output_tokens": 1_024, "assumed_rows": 1, "cost_usd": 0.0012803}
     assert first == {
-        **{"file": str(good), "can_be_sent": True, "rows": 1, "faulty": 0, "rules": {}, "faults": []},
-        **{"repairs": {}, "groups": [1], "aside": 0, "estimate": tokens},
+        "file": str(good),
+        "can_be_sent": True,
+        "rows": 1,
+        "faulty": 0,
+        "rules": {},
+        "faults": [],
+        "repairs": {},
+        "groups": [1],
+        "aside": 0,
+        "estimate": tokens,
     }
     assert (second["rows"], second["faulty"], second["rules"]) == (2, 1, {"not_json": 1})
     (fault,) = second["faults"]

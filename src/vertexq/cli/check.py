@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,27 +19,31 @@ if TYPE_CHECKING:
     from vertexq.check.verdict import Verdict
     from vertexq.families import Family
     from vertexq.intake import Intake
-    from vertexq.model import Policy
+    from vertexq.model import Estimate, Policy
+    from vertexq.money import SaidEstimate
+    from vertexq.settings import Settings
     from vertexq.sources.template import Template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """How files are to be read, and what may be done about their rows."""
+    """How files are to be read, what may be done about their rows, and what those may cost."""
 
     family: Family
     key_field: str
     line_limit_bytes: int
     policy: Policy
     template: Template | None
+    reckon: Callable[[Estimate], SaidEstimate]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What a look at one file gave: a verdict and whether it is refused, or why nobody can read it."""
+    """What a look at one file gave: a verdict, what its rows may cost, or why nobody can read it."""
 
     file: str
     verdict: Verdict | None = None
+    estimate: SaidEstimate | None = None
     refused: bool = False
     unreadable: str = ""
 
@@ -51,19 +57,9 @@ class Examined:
     def entry(self) -> dict[str, object]:
         """Return what scripts get."""
         entry: dict[str, object] = {"file": one_line(self.file), "can_be_sent": not self.exit_code}
-        if self.verdict is None:
+        if self.verdict is None or self.estimate is None:
             return {**entry, "rows": 0, "faulty": 0, "faults": [], "error": lines(self.unreadable)}
-        estimate = self.verdict.estimate
-        return {
-            **entry,
-            **self.verdict.report.to_json(),
-            "estimate": {
-                "rows": estimate.rows,
-                "input_tokens": estimate.input_tokens,
-                "output_tokens": estimate.output_tokens,
-                "rows_without_limit": estimate.assumed_rows,
-            },
-        }
+        return {**entry, **self.verdict.report.to_json(), "estimate": self.estimate.json}
 
 
 def check(
@@ -100,12 +96,14 @@ def check(
     with reported(as_json=as_json):
         if output is not None and len(files) > 1:
             raise BadInput("--output takes the rows of one file; check the others apart")
+        settings = Settings.for_producer()
         wanted = Wanted(
             family=family_of(model),
             key_field=key,
-            line_limit_bytes=Settings.for_producer().line_limit_bytes,
+            line_limit_bytes=settings.line_limit_bytes,
             policy=Policy(split_conflicts=split_conflicts, repair=repair, set_aside=set_aside),
             template=_template(template),
+            reckon=_reckoner(model, settings),
         )
         found: list[Examined] = []
         for name in files:
@@ -119,6 +117,16 @@ def check(
             say_json([one.entry() for one in found])
         if code := max(one.exit_code for one in found):
             raise typer.Exit(code)
+
+
+def _reckoner(model: str, settings: Settings) -> Callable[[Estimate], SaidEstimate]:
+    """Return what turns counted tokens into what they may cost today."""
+    from vertexq.money import priced, said_estimate  # noqa: PLC0415
+    from vertexq.prices import PriceBook  # noqa: PLC0415
+
+    prices, today = PriceBook.open(settings.prices), datetime.now(UTC).date()
+    assumed = settings.assumed_output_tokens
+    return lambda counted: said_estimate(priced(counted, model, today, prices, assumed), model=model)
 
 
 def _template(path: Path | None) -> Template | None:
@@ -168,7 +176,9 @@ def _examined(name: str, wanted: Wanted, output: Path | None) -> Examined:
             kept.write(rows)
             looking.at(intake.rows)
         intake.note_duplicates(keys)
-    return Examined(file=name, verdict=intake.verdict(), refused=_is_refused(intake))
+    verdict = intake.verdict()
+    estimate = wanted.reckon(verdict.estimate)
+    return Examined(file=name, verdict=verdict, estimate=estimate, refused=_is_refused(intake))
 
 
 def _is_refused(intake: Intake) -> bool:
@@ -182,10 +192,10 @@ def _is_refused(intake: Intake) -> bool:
 
 
 def _say(one: Examined) -> None:
-    if one.verdict is None:
+    if one.verdict is None or one.estimate is None:
         complain(one.unreadable)
         return
-    name, report, estimate = one_line(one.file), one.verdict.report, one.verdict.estimate
+    name, report = one_line(one.file), one.verdict.report
     if not report.rows:
         say(f"{name}: it holds no rows")
         return
@@ -196,7 +206,5 @@ def _say(one: Examined) -> None:
     say(f"{name}: {report.rows:,} rows, {verdict}")
     for text in report.lines():
         say(f"  {one_line(text)}")
-    if estimate.rows:
-        output = f"{estimate.output_tokens:,} out at most" if estimate.output_tokens else "out: no limit set"
-        beside = f" ({estimate.assumed_rows:,} rows set no limit)" if estimate.assumed_rows else ""
-        say(f"  about {estimate.input_tokens:,} tokens in, {output}{beside}")
+    if one.verdict.estimate.rows:
+        say(f"  cost: {one.estimate.line}")
