@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -203,6 +203,15 @@ def test_what_was_asked_and_estimated_is_shown() -> None:
     assert (found["budget_usd"], found["priority"], found["tenant"]) == (2.0, 3, "search")
     assert (found["deadline_at"], found["on_deadline"]) == ("2026-11-21T12:00:00+00:00", "rerun")
     assert (found["set_aside_rows"], found["strays"]) == (4, 2)
+
+
+def test_jobs_near_googles_ends_are_warned_of() -> None:
+    """Only when the caller says what time it is."""
+    late = replace(BATCH, job_state_since=NOW - timedelta(hours=22))
+
+    assert status_of(SUBMISSION, [late]).warnings == ()
+    (warning,) = status_of(SUBMISSION, [late, INGESTED], now=NOW).to_json()["warnings"]
+    assert "has run for 22 h" in warning
 
 
 @pytest.mark.parametrize(
