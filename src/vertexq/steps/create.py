@@ -160,6 +160,7 @@ async def _post(services: Services, batch: Batch, claim: Claim, *, before: Batch
     reach(Failpoint.CREATE_ANSWERED)
     if isinstance(answer, Job):
         bind(services, batch, answer, claim, looks=0)
+        await dispatch(services, batch.project, batch.location)  # keeps the pipeline filled between sweeps
     elif isinstance(answer, Refused | BadInput):
         await _refused(services, batch, claim, answer)
     elif answer.code == NOT_SENT:
