@@ -131,7 +131,7 @@ def status_of(
         state=submission.state,
         model=submission.model,
         store=submission.store,
-        reason=submission.reason,
+        reason=submission.reason or ("" if settled else _why_it_waits(batches)),
         sent_rows=submission.rows or 0,
         answered_rows=max(answered, landed),
         landed_rows=landed,
@@ -161,6 +161,13 @@ def _cost_usd(submission: Submission, usage: Usage, cost_pusd: int) -> float | N
     estimate = submission.estimate
     no_price = estimate is not None and estimate.cost_pusd is None and not usage.total_tokens
     return None if usage.unpriced_tokens or no_price else cost_pusd / PUSD_PER_USD
+
+
+def _why_it_waits(batches: Sequence[Batch]) -> str:
+    """Return what keeps a job from being made: of several reasons the latest; empty when none is kept."""
+    waiting = (BatchState.READY, BatchState.SENDING, BatchState.AMBIGUOUS)
+    said = [batch for batch in batches if batch.state in waiting and batch.reason]
+    return max(said, key=lambda batch: batch.updated_at).reason if said else ""
 
 
 def _answered(batch: Batch) -> int:
