@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.deadlines import is_late
 from vertexq.errors import IdConflict
+from vertexq.ledger.at_once import at_once
 from vertexq.ledger.base import LedgerPart, change, check_move, fetch, write_audit
 from vertexq.ledger.caller import borrowed
 from vertexq.ledger.convert import deadline_at, new_submission_row, to_submission
@@ -19,7 +20,7 @@ from vertexq.ledger.staging import is_staged
 from vertexq.ledger.times import UtcDateTime, database_now
 from vertexq.ledger.translation import translated
 from vertexq.ledger.values import Claim, Record, SubmissionFields
-from vertexq.model import NewSubmission, Submission, Terms
+from vertexq.model import NewSubmission, SourceKind, Submission, Terms
 from vertexq.states import BATCH_TERMINAL, SUBMISSION_TERMINAL, BatchState, SubmissionState
 
 PRODUCER = "producer"
@@ -39,6 +40,8 @@ class Submissions(LedgerPart):
         transaction, which is left open.
         """
         if connection is None:
+            if new.source_kind is SourceKind.GCS and (made := self._at_once(new)):
+                return made, True
             with self._writing() as own:
                 return _enqueue(own, new, chunks)
         with translated(self._engine), borrowed(connection, self._engine) as theirs:
@@ -116,6 +119,17 @@ class Submissions(LedgerPart):
                 version=submission.version, now=now, values={**values, "hint_sent_at": None}, claim=claim,
             )  # fmt: skip
             return to_submission(row)
+
+    def _at_once(self, new: NewSubmission) -> Submission | None:
+        """Enqueue without a spool in one round trip; None when the id is taken, or the database cannot."""
+        if self._engine.dialect.name == "sqlite":
+            return None
+        with (
+            translated(self._engine),
+            self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
+            row = connection.execute(*at_once(new, PRODUCER)).mappings().one_or_none()
+            return None if row is None else to_submission(row)
 
     def _chunk(self, submission_id: str, seq: int) -> bytes | None:
         query = select(spool.c.data).where(spool.c.submission_id == submission_id, spool.c.seq == seq)
