@@ -23,6 +23,7 @@ from vertexq.money import over_budget, priced
 from vertexq.names import TaskName
 from vertexq.spool import unpack
 from vertexq.states import SubmissionState
+from vertexq.steps.collecting import not_collecting
 from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import park, with_lease
 from vertexq.steps.parts import PartWriter
@@ -92,7 +93,9 @@ async def _entered(services: Services, submission: Submission, claim: Claim, *, 
     """Enter every part; begin anew when an object, or the way of splitting, is not what it was."""
     for _ in range(TRIES):
         try:
-            return await _enter(services, submission, Entering(services, submission, claim, again=again))
+            entering = Entering(services, submission, claim, again=again)
+            with not_collecting():
+                return await _enter(services, submission, entering)
         except Replaced as error:
             log.info("staged_anew", submission=submission.id, reason=str(error))
             services.ledger.drop_batches(submission, claim=claim)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_of
 from vertexq.ids import batch_id
@@ -66,6 +68,7 @@ class Entering:
             reach(Failpoint.STAGE_PART_ENTERED)
         finally:
             part.close()
+            gc.collect()  # it is off while rows pass, and requests over the network may leave cycles
 
     def close(self) -> None:
         """Raise ``Replaced`` when an earlier try entered more parts than there are now."""
