@@ -8,11 +8,12 @@ import sys
 import orjson
 import structlog
 
-from benchmarks import creates, enqueue, memory, parse, postgres
+from benchmarks import check, creates, enqueue, memory, parse, postgres
 from benchmarks.measure import Measured
 
 ALL = {
     "parse": parse.run,
+    "check": check.run,
     "postgres": postgres.run,
     "memory": memory.run,
     "enqueue": enqueue.run,

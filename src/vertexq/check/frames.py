@@ -6,12 +6,14 @@ checked, with another key and another text in it, so nothing else of it needs to
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import msgspec
+from orjson import JSONDecodeError, loads
 
 from vertexq.check.lines import QuickLines
-from vertexq.check.plain_text import text_body
+from vertexq.check.plain_text import as_written
 from vertexq.check.rows import BYTES_PER_TOKEN, Checked
 from vertexq.keys import DIGEST_BYTES, KEY_LIMIT_BYTES
 
@@ -47,44 +49,59 @@ class LineFrame:
         canonical_before, self._canonical_after = marked.canonical.split(MARK)
         self._state = blake2b(canonical_before, digest_size=DIGEST_BYTES)
 
-    def fit(self, line: bytes) -> tuple[str | None, bytes, int] | None:
-        """Return the key (None without one), the text as it is sent, the input tokens; None when in doubt."""
-        head, middle, suffix = self.head, self.middle, self.suffix
+    def fit(self, lines: Iterable[bytes]) -> list[Fit]:
+        """Return what the lines hold, up to the first that does not fit or is in doubt.
+
+        This is the hot path of the check: one loop over local names.
+        """
+        head, middle, suffix, needs_words = self.head, self.middle, self.suffix, self._needs_words
+        head_bytes, middle_bytes, suffix_bytes = len(head), len(middle), len(suffix)
+        base, media_tokens = self.checked.text_bytes, self.checked.media_tokens
+        found: list[Fit] = []
         key: str | None = None
         key_ends = 0
-        if head:
-            if not line.startswith(head):
-                return None
-            key_ends = line.find(b'"', len(head))
-            written = line[len(head) : key_ends]
-            if not written.isascii() or b"\\" in written or not 0 < len(written) <= KEY_LIMIT_BYTES:
-                return None
-            key = written.decode()
-            if not key.isprintable():
-                return None
-        begins, ends = key_ends + len(middle), len(line) - len(suffix)
-        if begins > ends or not line.startswith(middle, key_ends):
-            return None
-        found = text_body(line[begins - 1 : ends + 1])
-        if found is None or (self._needs_words and not found[0][:1].isalnum()):
-            return None
-        body, size = found
-        checked = self.checked
-        return key, body, -(-(checked.text_bytes + size) // BYTES_PER_TOKEN) + checked.media_tokens
+        for line in lines:
+            if not (line.endswith(suffix) and line.startswith(head)):
+                break
+            if head_bytes:
+                key_ends = line.find(b'"', head_bytes)
+                key = _key(line[head_bytes:key_ends])
+                if key is None:
+                    break
+            begins, ends = key_ends + middle_bytes, len(line) - suffix_bytes
+            if begins > ends or not line.startswith(middle, key_ends):
+                break
+            quoted = line[begins - 1 : ends + 1]
+            try:
+                text = loads(quoted)
+            except JSONDecodeError:
+                break
+            size = len(text) if text.isascii() else len(text.encode())
+            if b"\\" in quoted and not (quoted := as_written(quoted, text)):
+                break
+            if needs_words and not quoted[1:2].isalnum():
+                break
+            found.append((key, quoted[1:-1], -(-(base + size) // BYTES_PER_TOKEN) + media_tokens))
+        return found
 
-    def request(self, body: bytes) -> bytes:
-        """Return the request with this text, as it is sent."""
-        return self._before + body + self._after
+    def requests(self, found: Iterable[Fit]) -> list[tuple[bytes, bytes]]:
+        """Return (fingerprint, request as it is sent) for the texts found."""
+        begun, before, after, canonical_after = (
+            self._state.copy,
+            self._before,
+            self._after,
+            self._canonical_after,
+        )
+        made: list[tuple[bytes, bytes]] = []
+        for _, body, _ in found:
+            state = begun()
+            state.update(body + canonical_after)
+            made.append((state.digest(), before + body + after))
+        return made
 
-    def fingerprint(self, body: bytes) -> bytes:
-        """Return the fingerprint of the request with this text."""
-        state = self._state.copy()
-        state.update(body + self._canonical_after)
-        return state.digest()
 
-
-Found = tuple[LineFrame, str | None, bytes, int]
-"""A line in its frame: its key, its text as it is sent, its input tokens."""
+Fit = tuple[str | None, bytes, int]
+"""What a line in a frame holds: its key (None without one), its text as it is sent, its input tokens."""
 
 
 class LineFrames:
@@ -99,16 +116,17 @@ class LineFrames:
         self._learnt = 0
         self._missed = 0
 
-    def find(self, line: bytes) -> Found | None:
-        """Return a line's frame, key and text; None when it must be read otherwise."""
+    def fit(self, lines: Sequence[bytes]) -> tuple[LineFrame, list[Fit]] | None:
+        """Return the frame of the first of some lines, and what it and those after it hold."""
+        first = lines[0]
         for at, frame in enumerate(self.frames):
-            if line.endswith(frame.suffix):
-                found = frame.fit(line)
-                if found is not None:
+            if first.endswith(frame.suffix):
+                found = frame.fit(lines)
+                if found:
                     if at:
                         self.frames.insert(0, self.frames.pop(at))
-                    return frame, *found
-        return self.find(line[:-1]) if line.endswith(b"\r") else None
+                    return frame, found
+        return None
 
     def learn(self, line: bytes, key: bytes) -> None:
         """Take the frame of a line that was found good, with its key as JSON."""
@@ -145,3 +163,11 @@ class LineFrames:
         if marked.request.count(MARK) != 1 or marked.canonical.count(MARK) != 1:
             return None
         return LineFrame(head, middle, suffix, marked, needs_words=needs_words)
+
+
+def _key(written: bytes) -> str | None:
+    """Return a key that needs no second look; None for every other."""
+    if written.isascii() and written and b"\\" not in written and len(written) <= KEY_LIMIT_BYTES:
+        key = written.decode()
+        return key if key.isprintable() else None
+    return None

@@ -88,11 +88,16 @@ def text_body(quoted: bytes) -> tuple[bytes, int] | None:
     except orjson.JSONDecodeError:
         return None
     size = len(text) if text.isascii() else len(text.encode())
-    if b"\\" in quoted and (b"\\u" in quoted or b"\\/" in quoted):  # one byte is found far sooner than two
+    if b"\\" in quoted:  # one byte is found far sooner than two
+        quoted = as_written(quoted, text)
+    return (quoted[1:-1], size) if quoted else None
+
+
+def as_written(quoted: bytes, text: str) -> bytes:
+    """Return a JSON string as orjson writes it; nothing when it holds, or may hold, control characters."""
+    if b"\\u" in quoted or b"\\/" in quoted:
         quoted = orjson.dumps(text)
-        if b"\\u" in quoted:  # a control character, or a backslash before a u: the plain way will tell
-            return None
-    return quoted[1:-1], size
+    return b"" if b"\\u" in quoted else quoted  # or a backslash before a u: the plain way will tell
 
 
 def _around(body: bytes, ends: tuple[bytes, bytes] | tuple[Any, ...]) -> bytes:
