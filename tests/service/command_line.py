@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from tests.fundamentals.house import built
 from vertexq.cli import app
+from vertexq.model import Policy
 from vertexq.simulator.timing import Timing
 
 MODEL = "gemini-2.5-flash"
@@ -88,12 +89,17 @@ def lines(path: Path, *rows: object) -> Path:
 
 
 def finish(home: Path, rows: Sequence[object], *, submission_id: str) -> None:
-    """Let a whole vertexq, with a simulated Google, answer some rows into the stores below ``home``."""
+    """Let a whole vertexq, with a simulated Google, answer some rows into the stores below ``home``.
+
+    Rows that cannot be sent end as failed.
+    """
 
     async def run() -> None:
         async with built(home, Timing.fast()) as house:
             with house.client() as client:
-                client.submit(rows, model=MODEL, store="results", id=submission_id)
+                client.submit(
+                    rows, model=MODEL, store="results", id=submission_id, policy=Policy(set_aside=True)
+                )
             await house.until_rest(submission_id)
 
     asyncio.run(run())

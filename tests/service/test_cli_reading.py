@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.service.command_line import MODEL, CommandLine, command_line, finish, lines
-from vertexq.ledger import Ledger
+from vertexq.ledger import Ledger, Record
 from vertexq.states import SubmissionState
 
 ROBOT = {"key": "odd", "request": {"contents": [{"role": "robot", "parts": [{"text": "x"}]}]}}
@@ -43,7 +43,7 @@ def test_status_is_one_object_for_scripts(ran: CommandLine) -> None:
     said = ran.run("status", "mixed", "--json")
 
     found = said.json()
-    assert (said.code, found["id"], found["state"], found["batches"]) == (0, "mixed", "done", 1)
+    assert (said.code, found["id"], found["state"], found["batches"]) == (0, "mixed", "done", 2)
     assert found["rows"] == {
         "sent": 4,
         "answered": 4,
@@ -54,6 +54,7 @@ def test_status_is_one_object_for_scripts(ran: CommandLine) -> None:
         "missing": 0,
     }
     assert found["cost_usd"] > 0
+    assert found["set_aside_rows"] == 1
 
 
 def test_status_for_people_names_what_there_is(ran: CommandLine) -> None:
@@ -62,7 +63,7 @@ def test_status_for_people_names_what_there_is(ran: CommandLine) -> None:
 
     facts = dict(line.split(maxsplit=1) for line in said.out.splitlines())
     assert (said.code, facts["state"], facts["outcomes"]) == (0, "done", "3 succeeded, 1 failed")
-    assert (facts["rows"], facts["batches"]) == ("4 sent, 4 answered", "1 ingested")
+    assert (facts["rows"], facts["batches"]) == ("4 sent, 4 answered", "1 aside, 1 ingested")
     assert "reason" not in facts
 
 
@@ -105,7 +106,10 @@ def test_results_when_piped_are_key_outcome_and_text(ran: CommandLine) -> None:
         key: (outcome, text) for key, outcome, text in (line.split("\t") for line in said.out.splitlines())
     }
     assert (said.code, set(rows)) == (0, {"a", "1", "2", "odd"})
-    assert rows["odd"] == ("failed", "Please use a valid role: user, model.")
+    assert rows["odd"] == (
+        "failed",
+        "role at request.contents.role: the role must be user, model or function",
+    )
     assert rows["a"][0] == "succeeded"
 
 
@@ -181,6 +185,7 @@ def test_cancelling_asks_once_and_says_how_it_stands(waiting: CommandLine) -> No
 def test_cancelling_what_is_in_hand_says_when_it_takes_effect(waiting: CommandLine) -> None:
     """Whoever stages is not disturbed, so the state is still staging."""
     with closing(Ledger.open(waiting.environ["VERTEXQ_LEDGER_URL"])) as ledger:
+        ledger.claim(Record.SUBMISSION, "w-1", owner="worker", lease_s=600)
         ledger.move_submission(ledger.submission("w-1"), SubmissionState.STAGING)
 
     said = waiting.run("cancel", "w-1")
