@@ -20,4 +20,4 @@ async def test_rows_go_in_and_answers_come_out(house: House) -> None:
     assert {one.outcome for one in results} == {Outcome.SUCCEEDED}
     assert all(one.text for one in results)
     assert status.counts.succeeded == 20
-    assert status.cost_usd > 0
+    assert status.cost_usd
