@@ -337,12 +337,11 @@ class Intake:
         if self._duplicates:
             rules[Rule.DUPLICATE_KEY] = len(self._duplicates)
             late += self._duplicate_faults
-        late.sort(key=lambda fault: fault.line)
         condemned = outside + len(self._duplicates)
         return Report(
             rows=self._number,
             faulty=tally.faulty + condemned,
-            faults=tuple([*tally.faults, *late][:SHOWN_FAULTS]),
+            faults=tuple(sorted([*tally.faults, *late], key=lambda fault: fault.line)[:SHOWN_FAULTS]),
             rules=rules,
             repairs=dict(tally.repairs),
             groups=tuple(group.rows for group in self._groups.all),
