@@ -169,12 +169,28 @@ async def test_a_second_job_beside_a_bound_one_is_found_while_it_runs(house: Hou
     assert_whole(house, status)
 
 
+async def test_a_job_that_only_bears_the_label_is_never_kept_but_cancelled(house: House) -> None:
+    """Somebody copied the job and let it write elsewhere: it is a stray, though it is the older one."""
+    house.simulator.behaviours.set(LONG)
+    batch = await left_sending(house)
+    elsewhere = {"input_uri": "gs://staging/copy.jsonl", "output_prefix": "gs://staging/copied"}
+    copied = await post_behind_our_back(house, replace(batch, **elsewhere))  # type: ignore[arg-type]
+    ours = await post_behind_our_back(house, batch)
+    status = await house.until_rest("one")
+    await house.until(lambda: all(stray.stopped for stray in strays(house)))
+
+    assert the_batch(house).job_name == ours.name
+    assert [stray.job_name for stray in strays(house)] == [copied.name]
+    assert_whole(house, status)
+
+
 async def test_a_job_of_another_ledger_with_the_same_label_is_left_alone(house: House) -> None:
-    """It works in another folder, so it is somebody else's, whatever its label says."""
+    """It writes to its own ledger's folder, so somebody else waits for it, whatever its label says."""
     house.simulator.behaviours.set(LONG)
     enqueue(house)
     batch = await until_state(house, BatchState.BOUND)
-    elsewhere = {"input_uri": "gs://staging/other/input.jsonl", "output_prefix": "gs://staging/other/a1"}
+    theirs = "gs://staging/other/one/00000"
+    elsewhere = {"input_uri": f"{theirs}/input.jsonl", "output_prefix": f"{theirs}/a1-abcdefgh"}
     foreign = await post_behind_our_back(house, replace(batch, **elsewhere))  # type: ignore[arg-type]
     status = await house.until_rest("one")
 

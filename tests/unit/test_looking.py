@@ -10,7 +10,7 @@ import pytest
 
 from vertexq.model import Batch, Job
 from vertexq.states import BatchState, JobState
-from vertexq.steps.looking import is_of, keep_first, uncertain
+from vertexq.steps.looking import is_of, keep_first, uncertain, works_here
 from vertexq.steps.poll import state_since
 from vertexq.steps.reconcile import look_wait_s, settle_left_s
 
@@ -48,15 +48,29 @@ JOB = Job(
         ({"labels": {}}, True),
         ({"display_name": "renamed"}, True),
         ({"labels": {}, "display_name": "b-10"}, False),
-        ({"output_prefix": "gs://other/run/a1"}, False),
-        ({"output_prefix": "gs://other/a1", "input_uris": (f"{FOLDER}/input.jsonl",)}, True),
-        ({"output_prefix": "gs://bucket/run/one/000001/a1"}, False),
+        ({"output_prefix": "gs://other/place/out"}, True),
+        ({"output_prefix": "gs://other/one/00000/a1-abcdefgh"}, False),
+        ({"output_prefix": "gs://bucket/one/00000/a12-abcdefgh/"}, False),
+        ({"output_prefix": "gs://other/one/00000/a1-abc", "input_uris": (f"{FOLDER}/input.jsonl",)}, True),
+        ({"output_prefix": "gs://other/one/000001/a1-abcdefgh"}, True),
         ({"output_prefix": ""}, True),
     ],
 )
-def test_a_batchs_job_bears_its_id_and_works_in_its_folder(changes: dict[str, Any], ours: bool) -> None:  # noqa: FBT001
-    """A label alone may be another ledger's, and a folder that begins alike is another folder."""
+def test_a_job_with_a_batchs_id_is_ours_unless_another_ledger_waits_for_it(
+    changes: dict[str, Any],
+    ours: bool,  # noqa: FBT001
+) -> None:
+    """An attempt's folder of the same submission below another staging prefix is another ledger's."""
     assert is_of(replace(JOB, **changes), BATCH) is ours
+
+
+def test_only_a_job_that_works_in_the_folder_can_be_kept() -> None:
+    """A folder that begins alike is another folder; reading there is enough."""
+    elsewhere = replace(JOB, output_prefix="gs://bucket/run/one/000001/a1")
+
+    assert works_here(JOB, BATCH)
+    assert not works_here(elsewhere, BATCH)
+    assert works_here(replace(elsewhere, input_uris=(f"{FOLDER}/input.jsonl",)), BATCH)
 
 
 def test_the_oldest_job_that_has_not_failed_is_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -39,13 +40,20 @@ async def _listed(services: Services, batch: Batch, query: str) -> list[Job]:
 
 
 def is_of(job: Job, batch: Batch) -> bool:
-    """Tell whether a job was made for a batch: it bears the batch's id and works in the batch's folder.
+    """Tell whether a job that bears a batch's id is this ledger's business.
 
-    The folder keeps apart ledgers that share a project and were given the same submission. A job that does
-    not say where it reads and writes is taken at its label's word.
+    It is not when it writes to an attempt's folder of the same batch below another staging prefix: then
+    another ledger, which shares the project and was given the same submission, waits for it.
     """
     if batch.id not in (job.labels.get("vertexq"), job.display_name):
         return False
+    part = "/".join(folder(batch).split("/")[-3:-1])  # the submission and the ordinal
+    attempt = re.search(rf"/{re.escape(part)}/a[0-9]+-[a-z2-7]+/?$", job.output_prefix)
+    return attempt is None or works_here(job, batch)
+
+
+def works_here(job: Job, batch: Batch) -> bool:
+    """Tell whether a job reads or writes in the batch's folder, or does not say where it does."""
     places = [uri for uri in (job.output_prefix, *job.input_uris) if uri]
     return not places or any(uri.startswith(folder(batch)) for uri in places)
 

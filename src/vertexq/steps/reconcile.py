@@ -22,7 +22,7 @@ from vertexq.model import Batch, Job
 from vertexq.names import TaskName
 from vertexq.retry import spread
 from vertexq.states import BatchState, SubmissionState
-from vertexq.steps.looking import look
+from vertexq.steps.looking import look, works_here
 from vertexq.steps.poll import state_since, wake
 from vertexq.steps.services import Services, seconds
 from vertexq.steps.strays import report
@@ -77,13 +77,17 @@ async def reconcile(
 
 
 async def adopt(services: Services, batch: Batch, claim: Claim, *, everywhere: bool) -> bool:
-    """Look for jobs of a batch that has none; bind the one to keep and report the others."""
+    """Look for jobs of a batch that has none; bind the one to keep and report the others.
+
+    Only a job that works in the batch's folder is kept; any other with its label was not made by us.
+    """
     jobs = await look(services, batch, everywhere=everywhere)
     reach(Failpoint.RECONCILE_LOOKED)
-    if not jobs:
+    keep = next((job for job in jobs if works_here(job, batch)), None)
+    if keep is None:
         return False
-    bound = bind(services, batch, jobs[0], claim, looks=batch.looks + 1)
-    await report(services, bound, jobs[1:])
+    bound = bind(services, batch, keep, claim, looks=batch.looks + 1)
+    await report(services, bound, jobs)
     return True
 
 
