@@ -1,6 +1,7 @@
 """Find keys that occur twice among any number of rows, in flat memory.
 
-The first 150,000 keys are kept as they are; of more than these, hashes go to a temporary file.
+The first 250,000 keys, more than a batch has, are kept as they are (about 40 MiB); of more than these, hashes
+go to a temporary file.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from tempfile import SpooledTemporaryFile
 
 _RECORD = Struct(">16sQ")
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
-_IN_MEMORY_KEYS = 150_000
+_IN_MEMORY_KEYS = 250_000
 _ROWS_AT_ONCE = 500_000
 
 

@@ -77,7 +77,7 @@ class LineFrame:
             except JSONDecodeError:
                 break
             size = len(text) if text.isascii() else len(text.encode())
-            if b"\\" in quoted and not (quoted := as_written(quoted, text)):
+            if b"\\" in quoted and not (quoted := as_written(text)):
                 break
             if needs_words and not quoted[1:2].isalnum():
                 break

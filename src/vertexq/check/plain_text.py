@@ -81,7 +81,7 @@ def _read(field: bytes, form: _Form) -> Plain | None:
 def text_body(quoted: bytes) -> tuple[bytes, int] | None:
     """Return the inside of a JSON string as orjson writes it, and the length of the text in UTF-8.
 
-    None when it is not one text, or one with a control character that has no short escape.
+    None when it is not one text, or one with a NUL.
     """
     try:
         text = orjson.loads(quoted)
@@ -89,15 +89,13 @@ def text_body(quoted: bytes) -> tuple[bytes, int] | None:
         return None
     size = len(text) if text.isascii() else len(text.encode())
     if b"\\" in quoted:  # one byte is found far sooner than two
-        quoted = as_written(quoted, text)
+        quoted = as_written(text)
     return (quoted[1:-1], size) if quoted else None
 
 
-def as_written(quoted: bytes, text: str) -> bytes:
-    """Return a JSON string as orjson writes it; nothing when it holds, or may hold, control characters."""
-    if b"\\u" in quoted or b"\\/" in quoted:
-        quoted = orjson.dumps(text)
-    return b"" if b"\\u" in quoted else quoted  # or a backslash before a u: the plain way will tell
+def as_written(text: str) -> bytes:
+    """Return a text as orjson writes it; nothing when it holds a NUL, which is a flaw."""
+    return b"" if "\0" in text else orjson.dumps(text)
 
 
 def _around(body: bytes, ends: tuple[bytes, bytes] | tuple[Any, ...]) -> bytes:
