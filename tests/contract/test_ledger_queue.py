@@ -168,8 +168,8 @@ def test_places_with_a_line_are_known(line: Line, ledger: Ledger) -> None:
 
 
 def test_a_long_line_costs_little(line: Line, ledger: Ledger) -> None:
-    """100,000 waiting batches: a turn takes about a second, and next to nothing when no slot is free."""
-    line.join("a", tenant="team-a", times=20_000, each=5)
+    """20,000 waiting batches: a turn takes a moment, and next to nothing when no slot is free."""
+    line.join("a", tenant="team-a", times=4_000, each=5)
     ledger.hand_out(PROJECT, LOCATION, bounds=Bounds(jobs=4), shares={})
 
     began_s = time.monotonic()
@@ -180,4 +180,4 @@ def test_a_long_line_costs_little(line: Line, ledger: Ledger) -> None:
 
     assert len(given) == 4
     assert idle_s < 1.0
-    assert busy_s < 5.0
+    assert busy_s < 2.0
