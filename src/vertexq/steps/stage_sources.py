@@ -55,7 +55,7 @@ async def forget_pins(services: Services, submission: Submission) -> None:
 
 async def checked(services: Services, submission: Submission, pins: Sequence[ObjectInfo]) -> Verdict:
     """Read every object to its end before anything is uploaded; raise ``BadSource`` when it is bad."""
-    intake, keys, places = intake_of(submission), KeyLog(), Whereabouts()
+    intake, keys, places = intake_of(submission, only_check=True), KeyLog(), Whereabouts()
     try:
         async for rows in _rows(services, pins, intake, places):
             for row in rows:
@@ -74,9 +74,12 @@ async def sifted(
 
 
 def intake_of(
-    submission: Submission, template: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    submission: Submission,
+    template: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    *,
+    only_check: bool = False,
 ) -> Intake:
-    """Return an intake for the submission's records."""
+    """Return an intake for the submission's records; ``only_check`` makes no requests of them."""
     if submission.template:
         template = Template.parse(submission.template)
     name = submission.sources[0]
@@ -88,6 +91,7 @@ def intake_of(
         key_field=submission.key_field,
         policy=submission.policy,
         template=template,
+        only_check=only_check,
     )
 
 
