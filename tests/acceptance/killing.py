@@ -72,6 +72,11 @@ class World:
             self.start(point)
         self.token(point).touch()
 
+    def man(self) -> None:
+        """Have a worker that lives."""
+        if self.worker is None or not self.worker.running():
+            self.start(Failpoint.STAGE_CLAIMED)
+
     def start(self, point: Failpoint) -> None:
         """Start a worker in the place of the last one; it dies at ``point`` once the token is there."""
         self.stop()

@@ -50,7 +50,7 @@ def test_the_same_holds_with_a_ledger_in_postgresql(postgres_world: World, point
 
 def test_the_oracle_notices_a_second_create(world: World) -> None:
     """A loop that could not fail would prove nothing."""
-    world.start(Failpoint.STAGE_CLAIMED)
+    world.man()
     with world.client() as client:
         sent = client.submit(rows(), model=MODEL, store="results")
         client.wait(sent.id, timeout_s=END_S)
