@@ -38,7 +38,8 @@ _JSON_ARRAY = Flaw(
 )
 _UNMADE = (b"", b"")
 _RUN_LINES = 256  # looked at together; where frames take turns, few of them are looked at twice
-_row = tuple.__new__  # half the cost of calling the class, for each of millions of rows
+_row = cast("Callable[[type[Prepared], tuple[object, ...]], Prepared]", getattr(tuple, "__new__"))  # noqa: B009
+"""Makes a ``Prepared`` at half the cost of calling the class; by name, as its type is not fully known."""
 _NOT_OBJECT = Flaw(Rule.NOT_OBJECT, "", "a line must be a JSON object", "write one JSON object a line")
 
 
@@ -80,7 +81,7 @@ class Intake:
         self._only_check = only_check
         self._requests = Requests(family.check, repair=policy.repair)
         self._quick = QuickLines(self._requests, key_field=key_field) if quick and template is None else None
-        self._frames = LineFrames(self._quick, key_field=key_field) if self._quick is not None else None
+        self.frames = LineFrames(self._quick, key_field=key_field) if self._quick is not None else None
         self._groups = Groups()
         self._weights: list[list[int]] = []  # of each group: rows, input, output tokens, rows without a limit
         self._duplicates = array("Q")
@@ -107,7 +108,7 @@ class Intake:
         rows: list[Prepared] = []
         at = 0
         while at < len(lines):
-            found = self._frames.fit(lines[at : at + _RUN_LINES]) if self._frames is not None else None
+            found = self.frames.fit(lines[at : at + _RUN_LINES]) if self.frames is not None else None
             if found is not None:
                 rows += self._of_frame(*found)
                 at += len(found[1])
@@ -195,12 +196,12 @@ class Intake:
 
     def _count_frames(self) -> None:
         """Add up what was counted in frames."""
-        if self._frames is None:
+        if self.frames is None:
             return
-        for frame in (*self._frames.frames, *self._frames.dropped):
+        for frame in (*self.frames.frames, *self.frames.dropped):
             if frame.rows:
                 self._count_frame(frame)
-        self._frames.dropped.clear()
+        self.frames.dropped.clear()
 
     def _count_frame(self, frame: LineFrame) -> None:
         rows, checked = frame.rows, frame.checked
@@ -243,8 +244,8 @@ class Intake:
             line = line[:-1]
         if self._quick is not None and (found := self._quick.read(line)):
             row = self._placed(self._key_of(found[0]), found[1])
-            if self._frames is not None:
-                self._frames.learn(line, found[0])
+            if self.frames is not None:
+                self.frames.learn(line, found[0])
             return row
         if self._number == 0 and line.lstrip().startswith(b"["):
             raise _Bad(_JSON_ARRAY)

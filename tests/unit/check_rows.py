@@ -111,18 +111,20 @@ _SCALARS = (
     | st.booleans()
     | st.none()
 )
-VALUES = st.recursive(
+VALUES: st.SearchStrategy[Any] = st.recursive(
     _SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3),
     max_leaves=8,
 )
 TEXTS = st.text('abc 1\n\t"\\/\u00e9\u2028\x00\x01\x7f\U0001f600', max_size=12)
-_PARTS = st.lists(st.fixed_dictionaries({"text": TEXTS}, optional={"x": VALUES}), min_size=1, max_size=2)
-_TURNS = st.fixed_dictionaries(
+_PARTS: st.SearchStrategy[Any] = st.lists(
+    st.fixed_dictionaries({"text": TEXTS}, optional={"x": VALUES}), min_size=1, max_size=2
+)
+_TURNS: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {"parts": _PARTS | VALUES},
     optional={"role": st.sampled_from(["user", "model", "system", None, 1])},
 )
-REQUESTS = st.fixed_dictionaries(
+REQUESTS: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {
         "contents": st.lists(_TURNS, max_size=2)
         | TEXTS.map(lambda text: turn(parts=[{"text": text}])["contents"])

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, cast
 import orjson
 
 from vertexq.check.faults import Flaw, Rule
+from vertexq.check.values import items
 
 _MANY_DIGITS = re.compile(rb"\d{19}")
 _LOOSE_COLON = re.compile(rb'"[ \t\r\n]+:')
@@ -54,7 +55,7 @@ def _names(value: Any) -> int:
         fields = cast("dict[str, Any]", value)
         found, inside = len(fields), fields.values()
     else:
-        found, inside = 0, value if isinstance(value, list) else ()
+        found, inside = 0, items(value)
     return found + sum([_names(each) for each in inside if isinstance(each, dict | list)])
 
 

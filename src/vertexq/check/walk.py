@@ -50,7 +50,7 @@ class Walk:
             if "\0" in value:
                 self._nul(path)
         elif isinstance(value, list):
-            self._array(value, path, depth)
+            self._array(cast("list[Any]", value), path, depth)  # type: ignore[redundant-cast]
         elif value is not None:
             self._single(value, path, 0, depth)
 

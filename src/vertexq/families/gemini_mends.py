@@ -20,6 +20,8 @@ from typing import Any
 
 import orjson
 
+from vertexq.check.values import items, objects
+
 _EMPTY = frozenset(
     {"generationConfig", "generation_config", "toolConfig", "tool_config", "labels", "safetySettings"}
     | {"safety_settings"}
@@ -67,16 +69,16 @@ class _Mending:
             self.kinds.append("dropped_empty_object")
             return None
         if name in _CONTENTS:
-            for content in _objects(value):
+            for content in objects(value):
                 self._content(content)
         elif name in ("generationConfig", "generation_config"):
-            for config in _objects(value):
+            for config in objects(value):
                 self._config(config)
         elif name == "tools":
-            for tool in _objects(value):
+            for tool in objects(value):
                 self._tool(tool)
         elif name == "labels":
-            for labels in _objects(value):
+            for labels in objects(value):
                 self._texts(labels)
         return value
 
@@ -88,13 +90,13 @@ class _Mending:
         elif isinstance(parts, dict):
             content["parts"] = [parts]
             self.kinds.append("parts_as_array")
-        for part in _objects(content.get("parts")):
-            for call in _objects(part.get("functionCall", part.get("function_call"))):
+        for part in objects(content.get("parts")):
+            for call in objects(part.get("functionCall", part.get("function_call"))):
                 self._drop_empty(call, "args")
 
     def _config(self, config: dict[str, Any]) -> None:
         self._numbers(config, _CONFIG_NUMBERS)
-        for thinking in _objects(config.get("thinkingConfig", config.get("thinking_config"))):
+        for thinking in objects(config.get("thinkingConfig", config.get("thinking_config"))):
             self._numbers(thinking, _THINKING)
         self._schemas_of(config)
 
@@ -103,15 +105,15 @@ class _Mending:
             if tool.get(search) == {}:
                 tool[search] = {"excludeDomains": []}
                 self.kinds.append("search_without_exclusions")
-        for function in _objects(tool.get("functionDeclarations", tool.get("function_declarations"))):
+        for function in objects(tool.get("functionDeclarations", tool.get("function_declarations"))):
             self._schemas_of(function)
 
     def _schemas_of(self, owner: dict[str, Any]) -> None:
         for name in _SCHEMAS:
-            for schema in _objects(owner.get(name)):
+            for schema in objects(owner.get(name)):
                 self._schema(schema, is_json=False)
         for name in _JSON_SCHEMAS:
-            for schema in _objects(owner.get(name)):
+            for schema in objects(owner.get(name)):
                 self._schema(schema, is_json=True)
 
     def _schema(self, schema: dict[str, Any], *, is_json: bool) -> None:
@@ -128,8 +130,8 @@ class _Mending:
             self._schema(inner, is_json=is_json)
 
     def _enum(self, schema: dict[str, Any]) -> None:
-        values, of_type = schema.get("enum"), schema.get("type")
-        if isinstance(values, list) and isinstance(of_type, str) and of_type.upper() == "STRING":
+        values, of_type = items(schema.get("enum")), schema.get("type")
+        if isinstance(of_type, str) and of_type.upper() == "STRING":
             for at, value in enumerate(values):
                 if isinstance(value, int | float):
                     values[at] = _text(value)
@@ -156,17 +158,11 @@ class _Mending:
 
 def _inner_schemas(schema: dict[str, Any]) -> Iterable[dict[str, Any]]:
     for name in _MAPS:
-        for schemas in _objects(schema.get(name)):
+        for schemas in objects(schema.get(name)):
             for inner in schemas.values():
-                yield from _objects(inner)
+                yield from objects(inner)
     for name in (*_LISTS, *_SINGLES):
-        yield from _objects(schema.get(name))
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    """Return the objects that a value is or holds."""
-    values = value if isinstance(value, list) else [value]
-    return [each for each in values if isinstance(each, dict)]
+        yield from objects(schema.get(name))
 
 
 def _text(value: float) -> str:

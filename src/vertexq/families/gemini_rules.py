@@ -11,6 +11,7 @@ from vertexq.check.base import FieldRules, Weight
 from vertexq.check.faults import Flaw, Rule
 from vertexq.check.plain_text import MARK
 from vertexq.check.rows import BYTES_PER_TOKEN
+from vertexq.check.values import items, objects
 from vertexq.families.gemini_mends import mend
 
 MEDIA_TOKENS = 258
@@ -30,7 +31,7 @@ _UNSUPPORTED = {  # Google's overview of batch prediction, read 2026-11-21
 
 def check(name: str, value: object) -> Iterator[Flaw]:
     """Yield what is wrong with a field of a request."""
-    if name == "contents" and (not isinstance(value, list) or not value):
+    if name == "contents" and not items(value):
         text = '"contents" must be a list with at least one object'
         yield Flaw(Rule.REQUEST, "request.contents", text, 'write [{"role": "user", "parts": [{"text": …}]}]')
     elif name in _CONTENTS:
@@ -77,23 +78,18 @@ def estimate(request: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _contents(name: str, value: object) -> Iterator[Flaw]:
-    contents = value if isinstance(value, list) else [value]
-    for content in cast("list[object]", contents):
-        if isinstance(content, dict):
-            yield from _content(f"request.{name}", cast("dict[str, Any]", content))
-        elif value is not None and content is not None:
-            text = 'an object with "parts" is expected'
-            yield Flaw(Rule.REQUEST, f"request.{name}", text, 'write {"parts": [{"text": …}]}')
-            return
+    found = objects(value)
+    for content in found:
+        yield from _content(f"request.{name}", content)
+    given = [each for each in (items(value) or [value]) if each is not None]
+    if len(found) < len(given) and value != []:
+        text = 'an object with "parts" is expected'
+        yield Flaw(Rule.REQUEST, f"request.{name}", text, 'write {"parts": [{"text": …}]}')
 
 
 def _content(path: str, content: Mapping[str, Any]) -> Iterator[Flaw]:
-    parts, role = content.get("parts"), content.get("role")
-    if (
-        not isinstance(parts, list)
-        or not parts
-        or not all(isinstance(part, dict) for part in cast("Any", parts))
-    ):
+    parts, role = items(content.get("parts")), content.get("role")
+    if not parts or not all(isinstance(part, dict) for part in parts):
         text = "parts must be an array of objects"
         yield Flaw(Rule.PARTS, f"{path}.parts", text, 'write "parts": [{"text": …}]')
     if role is not None and (not isinstance(role, str) or role not in ROLES):
@@ -102,24 +98,19 @@ def _content(path: str, content: Mapping[str, Any]) -> Iterator[Flaw]:
 
 
 def _tools(value: object) -> Iterator[Flaw]:
-    for tool in cast("list[object]", value) if isinstance(value, list) else []:
-        retrieval = cast("dict[str, Any]", tool).get("retrieval") if isinstance(tool, dict) else None
-        if isinstance(retrieval, dict) and ("vertexRagStore" in retrieval or "vertex_rag_store" in retrieval):
-            text = "the RAG tool does not work in batch jobs"
-            yield Flaw(Rule.UNSUPPORTED, "request.tools.retrieval", text, "leave it out")
-            return
+    for tool in objects(value):
+        for retrieval in objects(tool.get("retrieval")):
+            if "vertexRagStore" in retrieval or "vertex_rag_store" in retrieval:
+                text = "the RAG tool does not work in batch jobs"
+                yield Flaw(Rule.UNSUPPORTED, "request.tools.retrieval", text, "leave it out")
+                return
 
 
 def _weight_of_contents(value: object) -> Weight:
-    contents = value if isinstance(value, list) else [value]
-    text_bytes = media = 0
-    for content in contents:
-        parts = content.get("parts") if isinstance(content, dict) else None
-        for part in parts if isinstance(parts, list) else []:
-            if isinstance(part, dict):
-                size, count = _weight_of_part(cast("dict[str, Any]", part))
-                text_bytes, media = text_bytes + size, media + count
-    return Weight(text_bytes=text_bytes, input_tokens=media * MEDIA_TOKENS)
+    parts = [part for content in objects(value) for part in objects(items(content.get("parts")))]
+    weights = [_weight_of_part(part) for part in parts]
+    media = sum(count for _, count in weights)
+    return Weight(text_bytes=sum(size for size, _ in weights), input_tokens=media * MEDIA_TOKENS)
 
 
 def _weight_of_part(part: Mapping[str, Any]) -> tuple[int, int]:
