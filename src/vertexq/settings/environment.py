@@ -1,0 +1,168 @@
+"""What the environment says: the only reader of it, and every fault in it at once, by variable name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+from vertexq.embedded.valkey import socket_url
+from vertexq.errors import BadSettings, UnknownStore
+from vertexq.settings.faults import faults_of, misspelt, number_in
+from vertexq.settings.variables import NUMBERS, SHARES, STORE_PREFIX, TEXTS
+from vertexq.shares import parse_shares
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The environment as values; ``config/example.env`` explains each variable with its unit and default.
+
+    URLs may hold passwords: they are left out of ``repr``. ``stores`` has lower-case names.
+    """
+
+    home: str = ".vertexq"
+    broker_url: str = field(default="", repr=False)
+    ledger_url: str = field(default="", repr=False)
+    allow_open_broker: str = ""
+    staging: str = ""
+    preflight: str = "park"
+    vertex_endpoint: str = ""
+    storage_endpoint: str = ""
+    project: str = ""
+    location: str = "global"
+    stores: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    poll_interval_s: float = 30.0
+    poll_longest_s: float = 600.0
+    settle_time_s: float = 900.0
+    lease_s: float = 20.0
+    heartbeat_s: float = 5.0
+    sweep_interval_s: float = 5.0
+    resend_after_s: float = 60.0
+    request_deadline_s: float = 60.0
+    stop_after_s: float = 20.0
+    line_limit_bytes: int = 32 * 1024 * 1024
+    batch_rows: int = 200_000
+    batch_bytes: int = 1_000_000_000
+    running_jobs: int = 8
+    creates_per_minute: int = 60
+    reads_per_minute: int = 600
+    rows_in_flight: int = 0
+    tokens_in_flight: int = 0
+    daily_cap_usd: float = 0.0
+    assumed_output_tokens: int = 1_024
+    prices: str = ""
+    tenant_label: str = "tenant"
+    tenant_shares: Mapping[str, float] = field(default_factory=dict[str, float])
+    failpoint: str = ""
+    log_level: str = "info"
+    log_format: str = "json"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read ``environ`` (the process's own when None); raise ``BadSettings`` with every fault, one a line.
+
+        A variable set to nothing counts as not set.
+        """
+        return cls._read(_given(environ), needed=())
+
+    @classmethod
+    def for_worker(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read what a worker needs; beyond ``from_env``, a project and a staging place must be named."""
+        return cls._read(_given(environ), needed=("project", "staging"))
+
+    @classmethod
+    def for_producer(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        ledger_url: str | None = None,
+        broker_url: str | None = None,
+        stores: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Read what a producer needs; an argument wins over its variable."""
+        given = _given(environ)
+        if ledger_url is not None:
+            given["VERTEXQ_LEDGER_URL"] = ledger_url
+        if broker_url is not None:
+            given["VERTEXQ_BROKER_URL"] = broker_url
+        for name, url in (stores or {}).items():
+            given[f"{STORE_PREFIX}{name.upper()}"] = url
+        return cls._read(given, needed=())
+
+    def check_store(self, name: str) -> None:
+        """Raise ``UnknownStore`` when stores are configured here and ``name`` is none of them.
+
+        A producer need not know the stores' URLs: where none is configured, the workers will check.
+        """
+        if self.stores:
+            self.store_url(name)
+
+    def store_url(self, name: str) -> str:
+        """Return the URL of the store called ``name``; raise ``UnknownStore``."""
+        if name in self.stores:
+            return self.stores[name]
+        known = ", ".join(sorted(self.stores)) or "none"
+        if not re.fullmatch("[a-z0-9_]+", name):
+            raise UnknownStore(
+                f"no store is called {name[:80]!r} (known: {known}); a store's name holds letters, "
+                "digits and underscores only (a-z in lower case, 0-9, _)"
+            )
+        raise UnknownStore(
+            f"no store is called {name!r} (known: {known}); set {STORE_PREFIX}{name.upper()} to its URL, "
+            "for example sqlite:///results.db"
+        )
+
+    @classmethod
+    def _read(cls, given: Mapping[str, str], *, needed: tuple[str, ...]) -> Self:
+        faults = list(misspelt(given))
+        wrong: set[str] = set()
+        values: dict[str, Any] = {"stores": _stores(given)}
+        for name, variable in TEXTS.items():
+            if variable in given:
+                values[name] = given[variable]
+        for name, number in NUMBERS.items():
+            if number.variable in given:
+                value = number_in(number, given[number.variable], whole=name in _WHOLE)
+                if isinstance(value, str):
+                    faults.append(value)
+                    wrong.add(name)  # its default stands in for it, so that the others can be checked
+                else:
+                    values[name] = value
+        try:
+            values["tenant_shares"] = parse_shares(given.get(SHARES, ""))
+        except ValueError as error:
+            faults.append(f"{SHARES} {error}")
+        settings = cls(**values)
+        faults.extend(faults_of(settings, needed, wrong))
+        if faults:
+            raise BadSettings("\n".join(faults))
+        return settings._with_defaults()
+
+    def _with_defaults(self) -> Self:
+        home = Path(self.home)
+        return replace(
+            self,
+            broker_url=self.broker_url or socket_url(home / "valkey"),
+            ledger_url=self.ledger_url or f"sqlite:///{home}/ledger.db",
+            stores=MappingProxyType(dict(self.stores)),
+        )
+
+
+_WHOLE = frozenset(one.name for one in fields(Settings) if one.type == "int")
+
+
+def _given(environ: Mapping[str, str] | None) -> dict[str, str]:
+    found = os.environ if environ is None else environ
+    return {name: value.strip() for name, value in found.items() if value.strip()}
+
+
+def _stores(given: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(STORE_PREFIX).lower(): url
+        for name, url in given.items()
+        if name.startswith(STORE_PREFIX)
+    }
