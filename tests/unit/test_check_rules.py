@@ -123,6 +123,22 @@ def test_depth_is_counted_as_the_import_does() -> None:
     assert only_fault(line(with_schema(deep(levels + 1))))[0] is Rule.DEPTH
 
 
+@pytest.mark.parametrize("levels", [20, 200, 300, 600, 1_000, 2_000])
+def test_any_number_of_levels_is_a_fault_and_nothing_worse(levels: int) -> None:
+    """Wherever they are; no reader, writer or walker gives up half way."""
+    deeper = b'{"a":' * levels + b"1" + b"}" * levels
+    lists = b"[" * levels + b"]" * levels
+    places = [b'{"request":{"tools":%b}}', b'{"request":{"contents":[{"parts":[%b]}]}}', b'{"contents":%b}']
+    sent = [b'{"request":{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"responseSchema":%b}}}']
+
+    rows, found = taken(
+        [place % value for place in (*places, *sent) for value in (deeper, lists)], repair=True
+    )
+
+    assert rows == []
+    assert found.verdict().report.faulty == 8
+
+
 def test_a_row_with_several_defects_names_them_all() -> None:
     """Up to five, so that a file is mended in one go."""
     request = {**turn(role="x", parts={}), "tools": [{"urlContext": NOTHING}], "labels": {"a b": "c"}}

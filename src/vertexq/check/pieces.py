@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from vertexq.check.base import FieldRules
 from vertexq.check.faults import Flaw
 from vertexq.check.shapes import Shape, Shapes
-from vertexq.check.strict import Unfit, loads
+from vertexq.check.strict import Unfit, loads, too_deep
 from vertexq.check.walk import Walk
 from vertexq.keys import canonical
 
@@ -38,19 +39,25 @@ class Piece:
 def examine(name: str, text: bytes, rules: FieldRules, shapes: Shapes, *, repair: bool) -> Piece:
     """Look at a field of a request, given as JSON."""
     try:
-        value = loads(text)
+        return _examined(name, loads(text), rules, shapes, repair=repair)
     except Unfit as error:
         return Piece(compact=b"null", flaws=(error.flaw,))
+    except (RecursionError, orjson.JSONEncodeError):  # hundreds of levels, where 15 are taken
+        return Piece(compact=b"null", flaws=(too_deep(f"request\0{name}"),))
+
+
+def _examined(name: str, value: Any, rules: FieldRules, shapes: Shapes, *, repair: bool) -> Piece:
     value, repairs = rules.mend(name, value) if repair else (value, ())
     walk = Walk()
     walk.field(name, value, "request", 1)
     flaws = (*walk.flaws, *rules.check(name, value))
+    if flaws:
+        return Piece(compact=b"null", flaws=flaws)
     weight = rules.weigh(name, value)
     return Piece(
         compact=b"" if value is None and repairs else orjson.dumps(value),
         canonical=canonical(value),
         shape=shapes.of(walk.facts),
-        flaws=flaws,
         repairs=repairs,
         text_bytes=weight.text_bytes,
         input_tokens=weight.input_tokens,

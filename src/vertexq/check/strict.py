@@ -14,7 +14,7 @@ from typing import Any, NoReturn, cast
 
 import orjson
 
-from vertexq.check.faults import Flaw, Rule
+from vertexq.check.faults import Flaw, Rule, shown_path
 from vertexq.check.values import items
 
 _MANY_DIGITS = re.compile(rb"\d{19}")
@@ -35,9 +35,17 @@ def loads(text: bytes) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise Unfit(_explained(text, error)) from None
-    if _MANY_DIGITS.search(text) or not _surely_unique(text, value):
-        _read_slowly(text)
+    try:
+        if _MANY_DIGITS.search(text) or not _surely_unique(text, value):
+            _read_slowly(text)
+    except RecursionError:
+        raise Unfit(too_deep("")) from None
     return value
+
+
+def too_deep(path: str) -> Flaw:
+    """Return the flaw of a value with so many levels that they are not counted."""
+    return Flaw(Rule.DEPTH, shown_path(path), "the value is nested too deep to be read", "flatten it")
 
 
 def colons(text: bytes) -> int:
@@ -46,6 +54,11 @@ def colons(text: bytes) -> int:
 
 
 def _surely_unique(text: bytes, value: Any) -> bool:
+    try:
+        if orjson.dumps(value) == text:  # as most is written; a name that came twice would be missing
+            return True
+    except orjson.JSONEncodeError:  # more levels than it writes
+        return False
     return not _LOOSE_COLON.search(text) and colons(text) == _names(value)
 
 
@@ -69,7 +82,7 @@ def _explained(text: bytes, error: orjson.JSONDecodeError) -> Flaw:
     except Unfit as unfit:
         return unfit.flaw
     except RecursionError:
-        return Flaw(Rule.DEPTH, "", "the value is nested too deep to be read", "flatten it")
+        return too_deep("")
     except ValueError:
         pass
     if "surrogate" in error.msg:
