@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import structlog
@@ -21,6 +22,7 @@ from vertexq.ledger import Claim, Record
 from vertexq.model import Estimate, ObjectInfo, SourceKind, Submission
 from vertexq.money import over_budget, priced
 from vertexq.names import TaskName
+from vertexq.sources.kept import KeptRows
 from vertexq.spool import unpack
 from vertexq.states import SubmissionState
 from vertexq.steps.collecting import not_collecting
@@ -50,6 +52,7 @@ class Rows:
     pins: list[ObjectInfo]  # empty for a spool
     verdict: Verdict | None  # None for a spool, which was checked when it was enqueued
     estimate: Estimate | None
+    kept: KeptRows  # of the first reading
 
 
 async def stage(services: Services, submission_id: str) -> None:
@@ -108,26 +111,29 @@ async def _entered(services: Services, submission: Submission, claim: Claim, *, 
 
 
 async def _enter(services: Services, submission: Submission, entry: Entering) -> Entering:
-    rows = await _checked(services, submission)
-    reach(Failpoint.STAGE_CHECKED)
-    _check_budget(services, submission, rows.estimate)
-    if submission.policy.as_is:
-        await enter_as_is(services, submission, rows.pins, entry)
-    else:
-        await _write(services, submission, rows, entry)
+    with closing(KeptRows(limit_bytes=services.options.batch_bytes)) as kept:
+        rows = await _checked(services, submission, kept)
+        reach(Failpoint.STAGE_CHECKED)
+        _check_budget(services, submission, rows.estimate)
+        if submission.policy.as_is:
+            await enter_as_is(services, submission, rows.pins, entry)
+        else:
+            await _write(services, submission, rows, entry)
     entry.close()
     return entry
 
 
-async def _checked(services: Services, submission: Submission) -> Rows:
+async def _checked(services: Services, submission: Submission, kept: KeptRows) -> Rows:
     if submission.source_kind is SourceKind.SPOOL:
-        return Rows(pins=[], verdict=None, estimate=submission.estimate)
+        return Rows(pins=[], verdict=None, estimate=submission.estimate, kept=kept)
     pins = await pinned(services, submission)
-    check = checked_as_is if submission.policy.as_is else checked
-    verdict = await check(services, submission, pins)
+    if submission.policy.as_is:
+        verdict = await checked_as_is(services, submission, pins)
+    else:
+        verdict = await checked(services, submission, pins, kept)
     assumed = services.options.assumed_output_tokens
     estimate = _priced(services, submission, verdict.estimate, assumed)
-    return Rows(pins=pins, verdict=verdict, estimate=estimate)
+    return Rows(pins=pins, verdict=verdict, estimate=estimate, kept=kept)
 
 
 def _priced(services: Services, submission: Submission, estimate: Estimate, assumed: int) -> Estimate:
@@ -167,7 +173,7 @@ async def _blocks(services: Services, submission: Submission, rows: Rows) -> Asy
             await asyncio.sleep(0)  # the heartbeat must beat
             yield list(unpack(chunk))
         return
-    async for some in sifted(services, submission, rows.pins, rows.verdict):
+    async for some in sifted(services, submission, rows.pins, rows.verdict, rows.kept):
         yield some
 
 

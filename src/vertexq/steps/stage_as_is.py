@@ -53,7 +53,7 @@ def replaced(batch: Batch) -> str:
 
 async def checked_as_is(services: Services, submission: Submission, pins: Sequence[ObjectInfo]) -> Verdict:
     """Read every object to its end; raise ``BadSource`` when one of them cannot be a job's input as it is."""
-    intake, keys, places = _intake(submission), KeyLog(), Whereabouts()
+    intake, keys, places = _intake(submission, only_check=True), KeyLog(), Whereabouts()
     try:
         for pin in pins:
             places.begin(str(pin.uri), intake.lines)
@@ -89,10 +89,10 @@ def as_is_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return record
 
 
-def _intake(submission: Submission) -> Intake:
+def _intake(submission: Submission, *, only_check: bool = False) -> Intake:
     """Return an intake that tells shapes apart: each object is a job of its own and must have one shape."""
     policy = replace(submission.policy, split_conflicts=True)
-    return intake_of(replace(submission, policy=policy), as_is_row)
+    return intake_of(replace(submission, policy=policy), as_is_row, only_check=only_check)
 
 
 async def _check(

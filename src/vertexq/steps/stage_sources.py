@@ -15,6 +15,7 @@ from vertexq.families import family_of
 from vertexq.google.checksum import crc32c_text, extend
 from vertexq.intake import Intake
 from vertexq.model import GcsUri, ObjectInfo, Submission
+from vertexq.sources.kept import KeptRows
 from vertexq.sources.kinds import WILDCARD, listing_prefix, pattern_of
 from vertexq.sources.reader import SourceReader
 from vertexq.sources.template import Template
@@ -53,11 +54,17 @@ async def forget_pins(services: Services, submission: Submission) -> None:
     await services.storage.delete(_pins_uri(services, submission))
 
 
-async def checked(services: Services, submission: Submission, pins: Sequence[ObjectInfo]) -> Verdict:
-    """Read every object to its end before anything is uploaded; raise ``BadSource`` when it is bad."""
-    intake, keys, places = intake_of(submission, only_check=True), KeyLog(), Whereabouts()
+async def checked(
+    services: Services, submission: Submission, pins: Sequence[ObjectInfo], kept: KeptRows
+) -> Verdict:
+    """Read every object to its end before anything is uploaded; raise ``BadSource`` when it is bad.
+
+    The rows are kept, as long as there is room for them.
+    """
+    intake, keys, places = intake_of(submission), KeyLog(), Whereabouts()
     try:
         async for rows in _rows(services, pins, intake, places):
+            kept.add(rows)
             for row in rows:
                 keys.add(row.key, row.line)
         return await asyncio.to_thread(closed, intake, keys, places)
@@ -66,9 +73,18 @@ async def checked(services: Services, submission: Submission, pins: Sequence[Obj
 
 
 async def sifted(
-    services: Services, submission: Submission, pins: Sequence[ObjectInfo], verdict: Verdict
+    services: Services,
+    submission: Submission,
+    pins: Sequence[ObjectInfo],
+    verdict: Verdict,
+    kept: KeptRows,
 ) -> AsyncIterator[list[Prepared]]:
-    """Yield the rows again, a block at a time, as the verdict on all of them says."""
+    """Yield the rows again, a block at a time, as the verdict on all of them says; read anew if need be."""
+    if kept.is_whole:
+        for rows in kept:
+            await asyncio.sleep(0)  # the heartbeat must beat
+            yield list(verdict.sift(rows))
+        return
     async for rows in _rows(services, pins, intake_of(submission), Whereabouts()):
         yield list(verdict.sift(rows))
 
