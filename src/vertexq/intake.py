@@ -25,10 +25,10 @@ from vertexq.errors import BadSource
 from vertexq.families.base import Family, NoRequest
 from vertexq.keys import KEY_LIMIT_BYTES
 from vertexq.lines import Block, Oversized
-from vertexq.model import Estimate, GcsUri, Policy
+from vertexq.model import Estimate, Policy
 from vertexq.uniqueness import KeyLog
 
-__all__ = ["SHOWN_FAULTS", "Intake", "Prepared", "Verdict", "check_object"]
+__all__ = ["SHOWN_FAULTS", "Intake", "Prepared", "Verdict"]
 
 Template = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _FLAWS_MOST = 5  # of one row
@@ -359,13 +359,3 @@ class Intake:
     def _conflict_reasons(self) -> list[str]:
         """Return, for each group, why its rows cannot run with the largest one's."""
         return self._groups.reasons()
-
-
-def check_object(uri: str) -> None:
-    """Raise ``BadSource`` unless ``uri`` names one object in Cloud Storage."""
-    try:
-        parsed = GcsUri.parse(uri)
-    except ValueError as error:
-        raise BadSource(f"{error}; nothing was sent") from None
-    if not parsed.name or parsed.name.endswith("/"):
-        raise BadSource(f"{uri} names no object; pass the whole name, gs://bucket/path/file.jsonl")
