@@ -35,8 +35,8 @@ def test_an_illegal_move_is_a_mistake_of_ours(ledger: Ledger) -> None:
     (batch,) = running(ledger)
     submission = ledger.submission("s-1")
 
-    with pytest.raises(ValueError, match=r"ready.*bound"):
-        ledger.move_batch(batch, B.BOUND)
+    with pytest.raises(ValueError, match=r"ready.*ended"):
+        ledger.move_batch(batch, B.ENDED)
     with pytest.raises(ValueError, match=r"running.*done"):
         ledger.move_submission(submission, S.DONE)
 
