@@ -130,7 +130,7 @@ def write_audit(
     actor: str,
 ) -> None:
     """Add the line that says what was moved, when, by whom and why."""
-    connection.execute(insert(audit).values(**_audit_row(record, {**row}, came_from, now, actor)))
+    connection.execute(insert(audit), _audit_row(record, {**row}, came_from, now, actor))
 
 
 def first_audit(record: Record, row: Mapping[str, Any], now: datetime, actor: str) -> dict[str, Any]:

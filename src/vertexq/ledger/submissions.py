@@ -27,6 +27,12 @@ PRODUCER = "producer"
 """The actor of moves that no worker made."""
 
 
+_INSERTS = {  # built once: building one takes longer than running it
+    name: dialect.insert(submissions).on_conflict_do_nothing().returning(*submissions.c)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+
+
 class Submissions(LedgerPart):
     """The part of the ledger that knows submissions."""
 
@@ -147,9 +153,8 @@ def _in_hand(connection: Connection, known: Submission, now: datetime) -> bool:
 def _enqueue(connection: Connection, new: NewSubmission, chunks: Iterable[bytes]) -> tuple[Submission, bool]:
     """Insert the submission unless its id is taken; of two racing processes one creates it."""
     now = database_now(connection)
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(submissions).values(**new_submission_row(new, now)).on_conflict_do_nothing()
-    row = connection.execute(statement.returning(*submissions.c)).mappings().one_or_none()
+    statement = _INSERTS[connection.dialect.name]
+    row = connection.execute(statement, new_submission_row(new, now)).mappings().one_or_none()
     if row is None:
         known = to_submission(fetch(connection, Record.SUBMISSION, new.id, locked=True))
         return _again(connection, known, new, now), False
