@@ -20,7 +20,7 @@ from vertexq.check.report import SHOWN_FAULTS, Report, Tally
 from vertexq.check.rows import Checked, Requests, not_finite, split
 from vertexq.check.shapes import WITNESSES, Groups
 from vertexq.check.strict import Unfit, loads
-from vertexq.check.verdict import Prepared, Verdict, aside
+from vertexq.check.verdict import NAMELESS, Prepared, Verdict, aside
 from vertexq.errors import BadSource
 from vertexq.families.base import Family, NoRequest
 from vertexq.keys import KEY_LIMIT_BYTES
@@ -89,6 +89,8 @@ class Intake:
         self._lines = 0
         self._number = 0  # of rows that are not blank
         self._aside = 0
+        self._nameless = False
+        self._mark = "~"
 
     @property
     def fault_count(self) -> int:
@@ -140,6 +142,7 @@ class Intake:
         """Note the rows whose key was there before."""
         for line, earlier in keys.duplicates():
             self.duplicate(line, earlier)
+        self._mark = keys.mark
 
     def duplicate(self, line: int, earlier: int) -> None:
         """Note that the row of ``line`` has the key of an ``earlier`` one."""
@@ -161,6 +164,8 @@ class Intake:
             only_group=groups.largest if split_up else None,
             conflicts=tuple(self._conflict_reasons()) if split_up else (),
             duplicates=self._duplicates,
+            nameless=self._nameless,
+            mark=self._mark,
         )
 
     def close(self) -> Verdict:
@@ -234,7 +239,8 @@ class Intake:
         first = faults[0]
         where = f" at {first.path}" if first.path else ""
         reason = f"{first.rule}{where}: {first.text}"
-        return aside(f"{self._number}~{self._lines}" if key is None else key, self._lines, reason)
+        self._nameless = self._nameless or key is None
+        return aside(f"{NAMELESS}{self._number}" if key is None else key, self._lines, reason)
 
     def _refuse(self, flaw: Flaw) -> Prepared:
         raise _Bad(flaw)

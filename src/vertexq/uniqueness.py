@@ -6,6 +6,7 @@ go to a temporary file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from hashlib import blake2b
 from struct import Struct
@@ -15,6 +16,7 @@ _RECORD = Struct(">16sQ")
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
 _IN_MEMORY_KEYS = 250_000
 _ROWS_AT_ONCE = 500_000
+_MARKED = re.compile(r"(~+)[0-9]+\Z")
 
 
 class KeyLog:
@@ -26,9 +28,17 @@ class KeyLog:
         self._room = _IN_MEMORY_KEYS  # for keys in memory
         self._known: dict[str, int] = {}
         self._repeated: list[tuple[str, int]] = []
+        self._tildes = 0  # of the longest run that only a number follows, to the end of a key
+
+    @property
+    def mark(self) -> str:
+        """Return what no key has before a number at its end: one ``~``, or more."""
+        return "~" * (self._tildes + 1)
 
     def add(self, key: str, line: int) -> None:
         """Note the key of the row in ``line``."""
+        if "~" in key and (marked := _MARKED.search(key)):
+            self._tildes = max(self._tildes, len(marked[1]))
         if not self._room:
             self._log(key, line)
             return

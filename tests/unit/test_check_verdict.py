@@ -135,7 +135,7 @@ def test_rows_that_are_bad_by_themselves_are_set_aside_where_they_stand() -> Non
 
     rows, found = close(lines, set_aside=True)
 
-    assert [row.key for row in rows] == ["a", "b", "2~4", "3~5", "4"]
+    assert [row.key for row in found.close().sift(rows)] == ["a", "b", "2~4", "3~5", "4"]
     assert [row.reason.partition(":")[0] for row in rows] == [
         *("", "empty_object at request.labels", "not_json", "key", ""),
     ]
@@ -152,6 +152,17 @@ def test_a_key_that_comes_twice_is_a_fault_or_set_aside_under_another_name() -> 
     with pytest.raises(BadSource, match="line 3: the same key as line 1; every row needs its own"):
         refused.close()
     assert [row.key for row in found.close().sift(rows)] == ["a", "b", "a~3"]
+
+
+def test_a_key_that_is_made_up_is_no_key_of_another_row() -> None:
+    """Neither an answer nor a reason is lost because one row is called as another one would be."""
+    lines = [line(HELLO, key) for key in ("a", "a~3", "a", "5~~6", "5~~7")] + [b"{", b"["]
+
+    rows, found = close(lines, set_aside=True)
+
+    sifted = list(found.close().sift(rows))
+    assert [row.key for row in sifted] == ["a", "a~3", "a~~~3", "5~~6", "5~~7", "5~~~6", "6~~~7"]
+    assert [bool(row.reason) for row in sifted] == [False, False, True, False, False, True, True]
 
 
 def test_when_no_row_is_left_there_is_nothing_to_run() -> None:

@@ -12,6 +12,9 @@ from vertexq.check.faults import Rule
 from vertexq.check.report import Report
 from vertexq.model import Estimate
 
+NAMELESS = "\0"
+"""Begins what stands for the key of a row that has none, its number, until it is known which keys there are."""
+
 
 class Prepared(NamedTuple):
     """A row ready to be staged: the producer's key, the request's fingerprint and JSON, where it came from.
@@ -36,7 +39,8 @@ class Verdict:
     """What was found, what the rows that can run will take, and which rows only the whole file condemns.
 
     ``only_group`` is the one group that runs, None when every one does; ``duplicates`` are the lines of rows
-    whose key was there before, in order.
+    whose key was there before, in order. ``nameless`` rows have no key that can be used. Keys that are made up
+    for them hold ``mark``, so that no row of the source has the same.
     """
 
     report: Report
@@ -44,22 +48,24 @@ class Verdict:
     only_group: int | None = None
     conflicts: tuple[str, ...] = ()
     duplicates: array[int] = field(default_factory=lambda: array("Q"))
+    nameless: bool = False
+    mark: str = "~"
 
     def sift(self, rows: Iterable[Prepared]) -> Iterator[Prepared]:
         """Yield the rows, with those set aside that only the whole source condemns."""
-        if self.only_group is None and not self.duplicates:
-            return iter(rows)
-        return map(self._sifted, rows)
+        return map(self._sifted, rows) if self.sifts else iter(rows)
 
     @property
     def sifts(self) -> bool:
         """Tell whether ``sift`` changes any row."""
-        return self.only_group is not None or bool(self.duplicates)
+        return self.only_group is not None or bool(self.duplicates) or self.nameless
 
     def _sifted(self, row: Prepared) -> Prepared:
+        if row.key.startswith(NAMELESS):
+            return row._replace(key=f"{row.key[1:]}{self.mark}{row.line}")
         if self._is_duplicate(row.line):
             reason = row.reason or f"{Rule.DUPLICATE_KEY}: an earlier row has the same key"
-            return aside(f"{row.key}~{row.line}", row.line, reason)
+            return aside(f"{row.key}{self.mark}{row.line}", row.line, reason)
         if row.reason or self.only_group is None or row.group == self.only_group:
             return row
         return aside(row.key, row.line, self.conflicts[row.group])
