@@ -233,6 +233,10 @@ async def test_objects_used_as_they_are_are_matched_by_their_own_keys(house: Hou
     [
         (b'{"key":"a","prompt":"x"}\n', 'must have a "request"'),
         (lines([{"key": {"a": 1}, "request": request("x")}]), "key"),
+        (lines([{"my-id": "a", "request": request("x")}]), "'my-id' is no name of a column"),
+        (lines([{"id": "a", "Id": "b", "request": request("x")}]), "differ by their case only"),
+        (lines([{"id": each, "request": request("x")} for each in ("a", 1)]), "a number here and text in an"),
+        (lines([{each: "a", "request": request("x")} for each in ("id", "ID")]), "in another case"),
         (
             lines(
                 [

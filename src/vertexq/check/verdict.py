@@ -13,7 +13,7 @@ from vertexq.check.report import Report
 from vertexq.model import Estimate
 
 NAMELESS = "\0"
-"""Begins what stands for the key of a row that has none, its number, until it is known which keys there are."""
+"""Begins what stands for the key of a row that has none (its number) until all keys are known."""
 
 
 class Prepared(NamedTuple):
@@ -39,8 +39,8 @@ class Verdict:
     """What was found, what the rows that can run will take, and which rows only the whole file condemns.
 
     ``only_group`` is the one group that runs, None when every one does; ``duplicates`` are the lines of rows
-    whose key was there before, in order. ``nameless`` rows have no key that can be used. Keys that are made up
-    for them hold ``mark``, so that no row of the source has the same.
+    whose key was there before, in order. There are ``nameless`` rows when some have no key that can be
+    used. Keys that are made up for them hold ``mark``, so that no row of the source has the same.
     """
 
     report: Report

@@ -156,5 +156,7 @@ def _labels(pairs: Sequence[str]) -> dict[str, str]:
         name, separator, value = pair.partition("=")
         if not separator or not name:
             raise vertexq.BadInput(f"--label {pair}: write it as name=value")
+        if name in found:
+            raise vertexq.BadInput(f"--label {pair}: {name} was given before; a job has each label once")
         found[name] = value
     return found

@@ -12,7 +12,10 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+from vertexq.check.faults import shown
+from vertexq.check.shapes import Group, kind
 from vertexq.check.verdict import Prepared, Verdict
+from vertexq.check.walk import Walk
 from vertexq.errors import BadSource, NotFound
 from vertexq.families import family_of
 from vertexq.families.base import NoRequest
@@ -26,7 +29,8 @@ from vertexq.steps.stage_parts import Entering
 from vertexq.steps.stage_sources import closed, intake_of, stored_bytes
 from vertexq.uniqueness import KeyLog
 
-_RESULTS = frozenset({"response", "status", "processed_time"})  # of an earlier job, whose output is resumed
+_NOT_BESIDE = frozenset({"request", "response", "status", "processed_time"})
+"""The request, and what an earlier job wrote whose output is resumed."""
 
 
 async def unchanged(services: Services, batch: Batch) -> bool:
@@ -79,20 +83,43 @@ async def enter_as_is(
         await entry.put(part, pin)
 
 
-def as_is_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a row that may stay as it is; raise ``NoRequest`` for one that must be written anew first."""
-    if not isinstance(record.get("request"), Mapping):
-        raise NoRequest('a row that is used as it is must have a "request"; submit it without as_is')
-    for name, value in record.items():
-        if isinstance(value, Mapping | list) and name != "request" and name not in _RESULTS:
-            raise NoRequest(f"the field {name!r} beside the request must be a text or a number")
-    return record
+class AsIsRows:
+    """Takes the rows of one object: what stands beside their requests is imported too, as columns."""
+
+    def __init__(self) -> None:
+        self._columns = Group()
+
+    def __call__(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a row that may stay as it is; raise ``NoRequest`` for one that must be written anew."""
+        if not isinstance(record.get("request"), Mapping):
+            raise NoRequest('a row that is used as it is must have a "request"; submit it without as_is')
+        if len({name.casefold() for name in record}) < len(record):
+            raise NoRequest("two names beside the request differ by their case only; columns do not")
+        self._import({name: value for name, value in record.items() if name not in _NOT_BESIDE})
+        return record
+
+    def _import(self, beside: Mapping[str, Any]) -> None:
+        walk = Walk()
+        for name, value in beside.items():
+            if isinstance(value, Mapping | list):
+                raise NoRequest(f"the field {shown(name)!r} beside the request must be a text or a number")
+            walk.field(name, value, "", 0)
+        for flaw in walk.flaws:
+            raise NoRequest(f"beside the request: {flaw.text}")
+        if clash := self._columns.clash(walk.facts):
+            path, there, here = clash
+            known = kind(there) if there != here else "written in another case"
+            raise NoRequest(
+                f"the field {shown(path[1:])!r} beside the request is {kind(here)} here and {known} in an "
+                "earlier row; submit it without as_is, which leaves such fields out"
+            )
+        self._columns.merge(walk.facts)
 
 
 def _intake(submission: Submission, *, only_check: bool = False) -> Intake:
     """Return an intake that tells shapes apart: each object is a job of its own and must have one shape."""
     policy = replace(submission.policy, split_conflicts=True)
-    return intake_of(replace(submission, policy=policy), as_is_row, only_check=only_check)
+    return intake_of(replace(submission, policy=policy), AsIsRows(), only_check=only_check)
 
 
 async def _check(
@@ -125,6 +152,7 @@ def _too_large(pin: ObjectInfo, what: str, limit: str) -> BadSource:
 
 async def _rows(services: Services, pin: ObjectInfo, intake: Intake) -> AsyncIterator[tuple[Prepared, bytes]]:
     """Yield the good rows with their lines as they are stored, newline included."""
+    intake.template = AsIsRows()  # each object is imported by itself
     splitter = LineSplitter(limit_bytes=services.options.line_limit_bytes)
     async with aclosing(stored_bytes(services, pin)) as pieces:
         async for data in pieces:
