@@ -12,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 import orjson
 
 from vertexq.check.report import Report
-from vertexq.check.verdict import Prepared, Verdict
+from vertexq.check.verdict import Prepared, Verdict, note_keys
 from vertexq.errors import BadSource
 from vertexq.families.base import Family
 from vertexq.intake import Intake, Template
@@ -102,7 +102,7 @@ class Draft:
         self._file.close()
 
     def _keep(self, row: Prepared) -> None:
-        self._keys.add(row.key, row.line)
+        note_keys((row,), self._keys)
         self._digest.update(b"%d %s\0%d " % (len(row.key), row.key.encode(), len(row.request)))
         self._digest.update(row.request or row.reason.encode())
         self._waiting.append(row)

@@ -7,7 +7,7 @@ only the whole source shows (equal keys, one path with two types) is in the verd
 from __future__ import annotations
 
 from array import array
-from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ from vertexq.check.report import SHOWN_FAULTS, Report, Tally
 from vertexq.check.rows import Checked, Requests, not_finite, split
 from vertexq.check.shapes import WITNESSES, Groups
 from vertexq.check.strict import Unfit, loads
-from vertexq.check.verdict import NAMELESS, Prepared, Verdict, aside
+from vertexq.check.verdict import NAMELESS, Prepared, Verdict, aside, is_bad
 from vertexq.errors import BadSource
 from vertexq.families.base import Family, NoRequest
 from vertexq.keys import KEY_LIMIT_BYTES
@@ -86,6 +86,8 @@ class Intake:
         self._weights: list[list[int]] = []  # of each group: rows, input, output tokens, rows without a limit
         self._duplicates = array("Q")
         self._duplicate_faults: list[Fault] = []
+        self._repeated: Counter[int] = Counter()  # of them, those without another fault, by group
+        self._bad_repeated = 0
         self._lines = 0
         self._number = 0  # of rows that are not blank
         self._aside = 0
@@ -139,14 +141,21 @@ class Intake:
         return self._taken(self._of_value, value)
 
     def note_duplicates(self, keys: KeyLog) -> None:
-        """Note the rows whose key was there before."""
-        for line, earlier in keys.duplicates():
-            self.duplicate(line, earlier)
+        """Note the rows whose key was there before; they do not run, so that they weigh nothing."""
+        self._count_frames()
+        for one in keys.duplicates():
+            self.duplicate(one.line, one.earlier)
+            if is_bad(one):
+                self._bad_repeated += 1
+            else:
+                self._weigh(one.group, -1, -one.input_tokens, -one.output_tokens)
+                self._repeated[one.group] += 1
+        self._duplicates = array("Q", sorted(self._duplicates))
         self._mark = keys.mark
 
     def duplicate(self, line: int, earlier: int) -> None:
         """Note that the row of ``line`` has the key of an ``earlier`` one."""
-        insort(self._duplicates, line)
+        self._duplicates.append(line)
         text, mend = f"the same key as line {earlier}; every row needs its own", "rename one of them"
         if len(self._duplicate_faults) < SHOWN_FAULTS:
             fault = Fault(line=line, rule=Rule.DUPLICATE_KEY, text=text, mend=mend)
@@ -344,7 +353,9 @@ class Intake:
         if self._duplicates:
             rules[Rule.DUPLICATE_KEY] = len(self._duplicates)
             late += self._duplicate_faults
-        condemned = outside + len(self._duplicates)
+        condemned = outside + len(self._duplicates) - self._bad_repeated
+        if outside:  # of these, repetitions were counted already
+            condemned -= self._repeated.total() - self._repeated[self._groups.largest]
         return Report(
             rows=self._number,
             faulty=tally.faulty + condemned,

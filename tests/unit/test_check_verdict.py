@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.check_rows import HELLO, NOTHING, intake, judged, line, taken, turn
 from vertexq.check.faults import Rule
 from vertexq.check.shapes import GROUPS_MOST, Groups, Shape
+from vertexq.check.verdict import note_keys
 from vertexq.errors import BadSource
 from vertexq.intake import Intake, Prepared
 from vertexq.lines import Block
@@ -30,8 +31,7 @@ def close(lines: list[bytes], **policy: bool) -> tuple[list[Prepared], Intake]:
     found = intake(**policy)
     rows = found.block(Block(0, lines))
     with closing(KeyLog()) as keys:
-        for row in rows:
-            keys.add(row.key, row.line)
+        note_keys(rows, keys)
         found.note_duplicates(keys)
     return rows, found
 
@@ -163,6 +163,19 @@ def test_a_key_that_is_made_up_is_no_key_of_another_row() -> None:
     sifted = list(found.close().sift(rows))
     assert [row.key for row in sifted] == ["a", "a~3", "a~~~3", "5~~6", "5~~7", "5~~~6", "6~~~7"]
     assert [bool(row.reason) for row in sifted] == [False, False, True, False, False, True, True]
+
+
+def test_a_row_with_two_faults_is_one_row() -> None:
+    """A repeated key of a row that is bad, or of another shape, adds nothing; a repetition costs nothing."""
+    bad, other = HELLO | {"labels": NOTHING}, HELLO | {"labels": {"a": 1}}
+    good = line(HELLO | {"labels": {"a": "x"}}, "a")
+    lines = [good, line(bad, "a"), line(other, "a"), good, line(HELLO, "b")]
+
+    _, found = close(lines, set_aside=True)
+
+    verdict = found.close()
+    assert (verdict.report.faulty, verdict.report.aside) == (3, 3)
+    assert (verdict.estimate.rows, verdict.estimate.assumed_rows) == (2, 2)
 
 
 def test_when_no_row_is_left_there_is_nothing_to_run() -> None:

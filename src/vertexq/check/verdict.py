@@ -11,9 +11,11 @@ from typing import NamedTuple
 from vertexq.check.faults import Rule
 from vertexq.check.report import Report
 from vertexq.model import Estimate
+from vertexq.uniqueness import KeyLog, Repetition
 
 NAMELESS = "\0"
 """Begins what stands for the key of a row that has none (its number) until all keys are known."""
+_BAD = -1
 
 
 class Prepared(NamedTuple):
@@ -73,6 +75,18 @@ class Verdict:
     def _is_duplicate(self, line: int) -> bool:
         at = bisect_left(self.duplicates, line)
         return at < len(self.duplicates) and self.duplicates[at] == line
+
+
+def note_keys(rows: Iterable[Prepared], keys: KeyLog) -> None:
+    """Note the keys of rows, and what becomes different when a row turns out to be a repetition."""
+    add = keys.add
+    for key, _, _, line, group, given, answered, reason in rows:
+        add(key, line, _BAD if reason else group, given, answered)
+
+
+def is_bad(one: Repetition) -> bool:
+    """Tell whether a row was bad already, before its key was known to be there twice."""
+    return one.group == _BAD
 
 
 def aside(key: str, line: int, reason: str) -> Prepared:

@@ -151,6 +151,7 @@ def _looked_at(name: str, wanted: Wanted, output: Path | None) -> Examined:
 
 
 def _examined(name: str, wanted: Wanted, output: Path | None) -> Examined:
+    from vertexq.check.verdict import note_keys  # noqa: PLC0415
     from vertexq.cli.keeping import Kept  # noqa: PLC0415
     from vertexq.errors import BadSource  # noqa: PLC0415
     from vertexq.intake import Intake  # noqa: PLC0415
@@ -171,8 +172,7 @@ def _examined(name: str, wanted: Wanted, output: Path | None) -> Examined:
     )
     with closing(KeyLog()) as keys, Looking(one_line(name)) as looking, Kept(output) as kept:
         for rows in rows_of_file(Path(name), intake, line_limit_bytes=wanted.line_limit_bytes):
-            for row in rows:
-                keys.add(row.key, row.line)
+            note_keys(rows, keys)
             kept.write(rows)
             looking.at(intake.rows)
         intake.note_duplicates(keys)

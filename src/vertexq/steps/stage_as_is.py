@@ -14,7 +14,7 @@ from typing import Any
 
 from vertexq.check.faults import shown
 from vertexq.check.shapes import Group, kind
-from vertexq.check.verdict import Prepared, Verdict
+from vertexq.check.verdict import Prepared, Verdict, note_keys
 from vertexq.check.walk import Walk
 from vertexq.errors import BadSource, NotFound
 from vertexq.families import family_of
@@ -129,7 +129,7 @@ async def _check(
     if pin.size_bytes > family.input_limit_bytes:
         raise _too_large(pin, f"{pin.size_bytes:,} bytes", f"{family.input_limit_bytes:,}")
     async for row, _ in _rows(services, pin, intake):
-        keys.add(row.key, row.line)
+        note_keys((row,), keys)
         first, rows = first or row, rows + 1
         if row.group != first.group:
             raise BadSource(

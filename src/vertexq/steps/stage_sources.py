@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from vertexq.check.verdict import Prepared, Verdict
+from vertexq.check.verdict import Prepared, Verdict, note_keys
 from vertexq.errors import BadSource, NotFound, PreconditionFailed, Unavailable
 from vertexq.families import family_of
 from vertexq.google.checksum import crc32c_text, extend
@@ -65,8 +65,7 @@ async def checked(
     try:
         async for rows in _rows(services, pins, intake, places):
             kept.add(rows)
-            for row in rows:
-                keys.add(row.key, row.line)
+            note_keys(rows, keys)
         return await asyncio.to_thread(closed, intake, keys, places)
     finally:
         keys.close()
