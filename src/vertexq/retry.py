@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LONGEST_ASKED_S = 3_600.0
+"""However long a server asks to be left alone, after an hour it is asked again, as by ``limits/shape.py``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
@@ -18,9 +21,12 @@ class Backoff:
     attempts: int = 12
 
     def wait_s(self, attempt: int, *, luck: float, asked_s: float | None = None) -> float:
-        """Return the wait after ``attempt``; ``luck`` is in [0, 1), ``asked_s`` what the server asked for."""
+        """Return the wait after ``attempt``; ``luck`` is in [0, 1).
+
+        ``asked_s`` is what the server asked for; it is heeded up to ``LONGEST_ASKED_S``.
+        """
         longest = min(self.first_s * 2.0 ** min(attempt - 1, 64), self.longest_s)
-        return max(spread(longest, luck=luck), asked_s or 0.0)
+        return max(spread(longest, luck=luck), min(asked_s or 0.0, LONGEST_ASKED_S))
 
 
 def spread(wait_s: float, *, luck: float) -> float:

@@ -47,6 +47,18 @@ def test_a_record_that_is_hastened_is_due_at_once(ledger: Ledger) -> None:
     assert _ids(ledger.due(limit=10, resend_after_s=RESEND_S)) == ["s-1"]
 
 
+def test_what_rests_is_not_hastened(ledger: Ledger) -> None:
+    """A hint that comes late must not put a record on the list of what is due for ever."""
+    for state in (S.REJECTED, S.PARKED):
+        ledger.enqueue(new_submission(state.value))
+        ledger.move_submission(ledger.submission(state.value), state)
+
+        ledger.hasten(Record.SUBMISSION, state.value)
+
+        assert ledger.submission(state.value).next_action_at is None
+    assert ledger.due(limit=10, resend_after_s=0) == []
+
+
 def test_a_move_makes_room_for_a_new_hint(ledger: Ledger) -> None:
     """A hint for the state before says nothing about the state after."""
     ledger.enqueue(new_submission())

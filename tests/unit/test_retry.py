@@ -29,6 +29,12 @@ def test_a_server_that_asks_for_more_time_gets_it(asked_s: float | None, wait_s:
     assert Backoff(first_s=4.0).wait_s(1, luck=0.0, asked_s=asked_s) == wait_s
 
 
+@pytest.mark.parametrize("asked_s", [3_601.0, 31_536_000.0, 1e300])
+def test_a_server_that_asks_for_a_year_gets_an_hour(asked_s: float) -> None:
+    """One odd answer must not put a batch off for ever."""
+    assert Backoff().wait_s(1, luck=0.0, asked_s=asked_s) == 3_600.0
+
+
 @pytest.mark.parametrize(("luck", "wait_s"), [(0.0, 5.0), (0.5, 7.5), (ALL, 10.0)])
 def test_waits_are_spread_over_their_upper_half(luck: float, wait_s: float) -> None:
     """Many waiters do not wake as one, and none comes at once."""

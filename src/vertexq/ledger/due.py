@@ -14,8 +14,10 @@ from vertexq.ledger.schema import audit, batches, beats
 from vertexq.ledger.times import database_now
 from vertexq.ledger.values import AuditLine, Due, Record
 from vertexq.model import Batch
-from vertexq.states import BatchState
+from vertexq.states import BATCH_TERMINAL, SUBMISSION_RESTING, BatchState
 
+_REST = {Record.SUBMISSION: SUBMISSION_RESTING, Record.BATCH: BATCH_TERMINAL}
+_UNDER_WAY = (BatchState.SENDING, BatchState.AMBIGUOUS, BatchState.BOUND, BatchState.ENDED)
 _LISTED = [column for column in batches.c if column.name != "found"]
 
 
@@ -39,13 +41,31 @@ class DueWork(LedgerPart):
             return found
 
     def hasten(self, record: Record, record_id: str) -> None:
-        """Make a record due now."""
-        table = TABLE_OF[record]
+        """Make a record due now, unless it rests: that would never be taken off the list again."""
+        table, rest = TABLE_OF[record], _REST[record]
         with self._writing() as connection:
             now = database_now(connection)
             connection.execute(
-                update(table).where(table.c.id == record_id).values(next_action_at=now, hint_sent_at=None)
+                update(table)
+                .where(table.c.id == record_id, table.c.state.not_in(sorted(rest)))
+                .values(next_action_at=now, hint_sent_at=None)
             )
+
+    def rouse(self, submission_id: str) -> int:
+        """Make the batches due that are under way and wait for nothing; return how many there were.
+
+        They were put aside while a person was to decide, or by a worker that died before it said so.
+        """
+        b = batches.c
+        idle = and_(b.submission_id == submission_id, b.state.in_(_UNDER_WAY), b.next_action_at.is_(None))
+        with self._reading() as connection:
+            if connection.execute(select(b.id).where(idle).limit(1)).first() is None:
+                return 0
+        with self._writing() as connection:
+            now = database_now(connection)
+            return connection.execute(
+                update(batches).where(idle).values(next_action_at=now, hint_sent_at=None)
+            ).rowcount
 
     def poll_due(self, project: str, location: str, *, limit: int) -> list[Batch]:
         """Return bound batches whose job is to be looked at now, without ``found``."""

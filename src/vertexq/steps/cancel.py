@@ -18,6 +18,7 @@ async def cancel(services: Services, submission_id: str) -> None:
     """Carry out a requested cancel; repeated until every batch has ended, then the submission settles.
 
     A finished job's rows are collected like any other's, also when the cancel came too late to stop it.
+    Batches that waited for a person, as their submission was parked, go on: their end is wanted now.
     """
 
     async def work(claim: Claim) -> None:
@@ -33,6 +34,7 @@ async def _cancel(services: Services, submission: Submission, claim: Claim) -> N
     batches = ledger.batches(submission.id)
     for batch in batches:
         await stop(services, batch, claim, withdraw=_REASON)
+    ledger.rouse(submission.id)
     if ledger.settle_ready(submission.id):
         ledger.update_submission(submission, claim=claim, next_action_at=ledger.now())
         services.hints.send(TaskName.SETTLE, submission.id)

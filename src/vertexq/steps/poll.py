@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from vertexq.errors import Conflict, NotFound
+from vertexq.errors import Conflict, NotFound, VertexqError
 from vertexq.ledger import Record
 from vertexq.model import Batch, Job
 from vertexq.names import TaskName
@@ -24,7 +24,10 @@ log = structlog.get_logger(__name__)
 BATCHES_A_POLL = 500
 _WAITING = frozenset({JobState.PENDING, JobState.QUEUED})
 FEW = 3
-"""Up to this many due batches are listed one by one; more of them are found in one list of their place."""
+"""Up to this many due batches are listed one by one; more of them are found in one list of their place.
+
+As many calls for single jobs may fail before a poll asks for no more of them.
+"""
 
 
 async def poll(services: Services, project: str, location: str) -> None:
@@ -38,31 +41,33 @@ async def poll(services: Services, project: str, location: str) -> None:
     slots = False
     for batch in due:
         try:
-            slots = _observe(services, batch, jobs.get(_job_id(batch.job_name))) or slots
+            slots = _observe(services, batch, jobs[_job_id(batch.job_name)]) or slots
         except Conflict as error:
             log.info("poll_overtaken", batch=batch.id, reason=str(error))
     if slots:
         await dispatch(services, project, location)
 
 
-async def _jobs(services: Services, due: list[Batch]) -> Mapping[str, Job]:
+async def _jobs(services: Services, due: list[Batch]) -> Mapping[str, Job | VertexqError]:
     """Return the jobs of the batches by job id; one that the lists left out is asked for by name.
 
-    Few are listed by their labels, many together. On the way, other jobs of these batches are reported.
+    A job that cannot be had comes with the reason, as it must not keep the others from being seen. Few are
+    listed by their labels, many together. On the way, other jobs of these batches are reported.
     """
-    found: dict[str, Job] = {}
+    found: dict[str, Job | VertexqError] = {}
     if len(due) > FEW:
         created = (min(batch.created_at for batch in due) - seconds(86_400)).strftime("%Y-%m-%dT%H:%M:%SZ")
         query = f'labels.vertexq:* AND create_time>="{created}"'
-        found = await _listed(services, due, query, to_the_end=any(uncertain(batch) for batch in due))
+        found |= await _listed(services, due, query, to_the_end=any(uncertain(batch) for batch in due))
     else:
         for batch in due:
             found |= await _listed(services, [batch], f'labels.vertexq="{batch.id}"', to_the_end=True)
+    failures: list[VertexqError] = []
     for batch in due:
         job_id = _job_id(batch.job_name)
-        single = None if job_id in found else await _get(services, batch)
-        if single is not None:
-            found[job_id] = single
+        if job_id not in found:
+            one = found[job_id] = await _get(services, batch) if len(failures) < FEW else failures[-1]
+            failures += [one] if isinstance(one, VertexqError) and one.retryable else []
     return found
 
 
@@ -82,21 +87,21 @@ async def _listed(services: Services, due: list[Batch], query: str, *, to_the_en
     return found
 
 
-async def _get(services: Services, batch: Batch) -> Job | None:
+async def _get(services: Services, batch: Batch) -> Job | VertexqError:
     try:
         return await services.vertex.get(batch.job_name)
-    except NotFound:
-        return None
+    except VertexqError as error:
+        return error
 
 
-def _observe(services: Services, batch: Batch, job: Job | None) -> bool:
+def _observe(services: Services, batch: Batch, job: Job | VertexqError) -> bool:
     """Write down what was seen, and tell whether a slot is free now.
 
     A job that is gone is asked for again and never made anew.
     """
     ledger, now = services.ledger, services.ledger.now()
-    if job is None:
-        return _missed(services, batch)
+    if isinstance(job, VertexqError):
+        return _missed(services, batch) if isinstance(job, NotFound) else _put_off(services, batch, job)
     since = state_since(batch, job, now)
     if job.state in JOB_TERMINAL:
         ledger.move_batch(
@@ -110,7 +115,7 @@ def _observe(services: Services, batch: Batch, job: Job | None) -> bool:
         log.warning("unknown_job_state", batch=batch.id, job=job.name, state=job.state_text)
     seen = ledger.update_batch(
         batch, job_state=job.state_text, job_state_since=since, stats=job.stats,
-        output_directory=job.output_directory, attempts=0,
+        output_directory=job.output_directory, attempts=0, reason="",
         next_action_at=now + seconds(_wait_s(services, batch)),
     )  # fmt: skip
     for text in new_warnings(batch, seen):
@@ -158,6 +163,14 @@ def _missed(services: Services, batch: Batch) -> bool:
         return True
     wait_s = backoff.wait_s(attempts, luck=services.luck())
     ledger.update_batch(batch, attempts=attempts, next_action_at=ledger.now() + seconds(wait_s))
+    return False
+
+
+def _put_off(services: Services, batch: Batch, error: VertexqError) -> bool:
+    """Look at a job later that cannot be looked at now, and say why; it is not missing."""
+    log.warning("job_not_seen", batch=batch.id, job=batch.job_name, error=type(error).__name__)
+    at = services.ledger.now() + seconds(_wait_s(services, batch))
+    services.ledger.update_batch(batch, next_action_at=at, reason=str(error))
     return False
 
 

@@ -33,6 +33,7 @@ async def settle(services: Services, submission_id: str) -> None:
         elif services.ledger.settle_ready(submission_id):
             await _settle(services, submission, claim)
         else:
+            services.ledger.rouse(submission_id)
             _look_again(services, submission, claim)
 
     await with_lease(services, Record.SUBMISSION, submission_id, work)
