@@ -133,7 +133,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
     first, second = said.json()
     assert (said.code, first["file"], first["rows"], second["rows"]) == (2, file, 0, 1)
     assert message in first["error"]
-    assert (plain.code, plain.out.splitlines()[0], plain.err) == (2, f"{good}: 1 rows, all good", said.err)
+    assert (plain.code, plain.out.splitlines()[0], plain.err) == (2, f"{good}: 1 row, all good", said.err)
     assert said.err == f"error: {first['error']}\n"
 
 
@@ -211,7 +211,7 @@ def test_a_conflict_between_rows_names_both_kinds_and_what_to_do(cli: CommandLin
     )
 
     assert (said.code, split.code) == (1, 0)
-    assert "line 2: request.labels.a: a number here, text in most rows (such as line 1)" in said.out
+    assert "line 2: request.labels.a: a number here, text in other rows (such as line 1)" in said.out
     assert "pass --split-conflicts" in said.out
     assert "3 rows, all good" in split.out
     assert "rows of one shape: 2, 1; every shape needs batches of its own" in split.out
@@ -250,3 +250,15 @@ def test_records_are_checked_through_their_template(cli: CommandLine, tmp_path: 
     said = cli.run("check", tmp_path / "rows.csv.gz", "-m", MODEL, "--template", template)
 
     assert (said.code, "2 rows, all good" in said.out) == (0, True)
+
+
+def test_rows_that_only_the_whole_file_condemns_are_not_written(cli: CommandLine, tmp_path: Path) -> None:
+    """What ``--output`` leaves is what ``submit`` takes: no key twice, one type a path."""
+    odd = {"key": "c", "request": REQUEST | {"labels": {"a": 1}}}
+    even = [{"key": key, "request": REQUEST | {"labels": {"a": "x"}}} for key in ("a", "b", "a")]
+    kept = tmp_path / "kept.jsonl"
+
+    cli.run("check", lines(tmp_path / "rows.jsonl", odd, *even), "-m", MODEL, "--output", kept)
+
+    assert [orjson.loads(line)["key"] for line in kept.read_bytes().splitlines()] == ["a", "b"]
+    assert cli.run("check", kept, "-m", MODEL).code == 0

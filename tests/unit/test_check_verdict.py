@@ -39,13 +39,13 @@ def close(lines: list[bytes], **policy: bool) -> tuple[list[Prepared], Intake]:
 @pytest.mark.parametrize(
     ("one", "other", "said"),
     [
-        ("x", 1, "a number here, text in most rows"),
-        ("x", True, "a boolean here, text in most rows"),
-        ("x", ["x"], "an array of texts here, text in most rows"),
-        ("x", {"b": "x"}, "an object here, text in most rows"),
-        (["x"], [1], "an array of numbers here, an array of texts in most rows"),
-        (["x"], [{"b": 1}], "an array of objects here, an array of texts in most rows"),
-        ([], "x", "text here, an array in most rows"),
+        ("x", 1, "a number here, text in other rows"),
+        ("x", True, "a boolean here, text in other rows"),
+        ("x", ["x"], "an array of texts here, text in other rows"),
+        ("x", {"b": "x"}, "an object here, text in other rows"),
+        (["x"], [1], "an array of numbers here, an array of texts in other rows"),
+        (["x"], [{"b": 1}], "an array of objects here, an array of texts in other rows"),
+        ([], "x", "text here, an array in other rows"),
     ],
 )
 def test_one_path_has_one_type_in_all_rows(one: object, other: object, said: str) -> None:
@@ -116,7 +116,7 @@ def test_with_set_aside_the_largest_group_runs() -> None:
     sifted = list(verdict.sift(rows))
     assert [bool(row.reason) for row in sifted] == [False, True, True, False]
     assert (
-        sifted[1].reason == "conflict at request.labels.a: a number here, text in most rows (such as line 1)"
+        sifted[1].reason == "conflict at request.labels.a: a number here, text in other rows (such as line 1)"
     )
     assert (sifted[1].key, sifted[1].request) == ("1", b"")
     assert (verdict.report.aside, verdict.estimate.rows) == (2, 2)

@@ -102,7 +102,7 @@ def test_a_value_that_cannot_be_sent_is_a_fault(value: Any, said: str) -> None:
         (b'{"prompt":"a"', "line 1: not valid JSON: "),
         (b'{"prompt":NaN}', "line 1: a number is not finite"),
         (b'{"prompt":"\xff"}', "line 1: the line is not UTF-8"),
-        (b'\xef\xbb\xbf{"prompt":"a"}', "line 1: not valid JSON: UTF-8 byte order mark"),
+        (b'\xef\xbb\xbf{"prompt":"a"}', "line 1: a byte order mark before the first object"),
         (b'"text"', "line 1: a line must be a JSON object"),
         (b"7", "line 1: a line must be a JSON object"),
         (b'[{"prompt":"a"}]', "line 1: this is a JSON array, not JSON Lines"),

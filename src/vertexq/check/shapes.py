@@ -173,9 +173,9 @@ def _outsiders(group: Group, main: Group) -> Iterator[tuple[int, Flaw]]:
 def _conflict(clash: tuple[str, int, int], first: int) -> Flaw:
     path, there, here = clash
     if there == here:
-        text = f"most rows (such as line {first}) write this name in another case"
+        text = f"other rows (such as line {first}) write this name in another case"
     else:
-        text = f"{kind(here)} here, {kind(there)} in most rows (such as line {first})"
+        text = f"{kind(here)} here, {kind(there)} in other rows (such as line {first})"
     mend = "give it one type in all rows, or pass --split-conflicts"
     return Flaw(Rule.CONFLICT, shown_path(path), text, mend)
 

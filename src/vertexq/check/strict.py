@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from typing import Any, NoReturn, cast
 
@@ -85,6 +86,9 @@ def _explained(text: bytes, error: orjson.JSONDecodeError) -> Flaw:
         return too_deep("")
     except ValueError:
         pass
+    if text.startswith(BOM_UTF8):
+        said, mend = "a byte order mark before the first object", "save the file as UTF-8 without BOM"
+        return Flaw(Rule.NOT_JSON, "", said, mend)
     if "surrogate" in error.msg:
         return Flaw(Rule.TEXT, "", "a text holds half of a surrogate pair", "write the whole character")
     said = f"not valid JSON: {error.msg} (column {error.colno})"

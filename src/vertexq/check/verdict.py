@@ -62,6 +62,10 @@ class Verdict:
         """Tell whether ``sift`` changes any row."""
         return self.only_group is not None or bool(self.duplicates) or self.nameless
 
+    def condemns(self, line: int, group: int) -> bool:
+        """Tell whether a row that is good by itself cannot run."""
+        return self._is_duplicate(line) or self.only_group not in (None, group)
+
     def _sifted(self, row: Prepared) -> Prepared:
         if row.key.startswith(NAMELESS):
             return row._replace(key=f"{row.key[1:]}{self.mark}{row.line}")

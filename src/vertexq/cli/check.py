@@ -176,7 +176,8 @@ def _examined(name: str, wanted: Wanted, output: Path | None) -> Examined:
             kept.write(rows)
             looking.at(intake.rows)
         intake.note_duplicates(keys)
-    verdict = intake.verdict()
+        verdict = intake.verdict()
+        kept.sift(verdict)
     estimate = wanted.reckon(verdict.estimate)
     return Examined(file=name, verdict=verdict, estimate=estimate, refused=_is_refused(intake))
 
@@ -203,7 +204,7 @@ def _say(one: Examined) -> None:
         verdict = f"{report.faulty:,} cannot be sent"
     else:
         verdict = f"{report.aside:,} would be set aside, the rest can be sent" if report.aside else "all good"
-    say(f"{name}: {report.rows:,} rows, {verdict}")
+    say(f"{name}: {report.rows:,} row{'s' if report.rows != 1 else ''}, {verdict}")
     for text in report.lines():
         say(f"  {one_line(text)}")
     if one.verdict.estimate.rows:

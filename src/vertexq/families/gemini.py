@@ -7,6 +7,7 @@ need: twice as fast as building every dict of a line, and unknown fields cost no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -81,6 +82,7 @@ _REQUEST_FIELDS = frozenset(
         "modelArmorConfig",
     }
 )
+_NAME = re.compile(r"gemini-[A-Za-z0-9._@-]+")
 _NO_RESPONSE_BYTES = len("null")  # shorter than any answer: absent, {} or null
 _SUCCEEDED = Outcome.SUCCEEDED
 _NO_USAGE = _Usage()
@@ -254,7 +256,7 @@ def accepts(model: str) -> bool:
     name = model.rpartition("/")[2]
     path = model.removesuffix(name)
     return (
-        name.startswith("gemini-")
+        _NAME.fullmatch(name) is not None
         and not name.startswith("gemini-embedding")
         and (not path or path.endswith("publishers/google/models/"))
     )
