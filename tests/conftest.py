@@ -19,6 +19,22 @@ FOREIGN = ("VERTEXQ_", "GOOGLE_", "CLOUDSDK_", "STORAGE_EMULATOR_HOST", "BIGQUER
 _numbers = itertools.count()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every process begin with its share of the tests that take minutes, which mostly wait.
+
+    pytest-xdist hands each of its processes one part of the list, in order.
+    """
+    long = [item for item in items if item.get_closest_marker("timeout")]
+    others = [item for item in items if not item.get_closest_marker("timeout")]
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = -(-len(others) // processes)
+    items[:] = [
+        item
+        for number in range(processes)
+        for item in [*long[number::processes], *others[number * share : (number + 1) * share]]
+    ]
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no setting of whoever runs the tests reach them."""
