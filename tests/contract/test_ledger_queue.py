@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.contract.ledger_values import new_submission
 from tests.contract.racing import at_once
 from tests.contract.waiting_line import LOCATION, PROJECT, Line
 from vertexq.ledger import Bounds, Ledger, Record
-from vertexq.ledger.queue import PIPELINE
+from vertexq.ledger.queue import PIPELINE, STUCK_ATTEMPTS
 from vertexq.states import SubmissionState
 
 
@@ -154,6 +155,31 @@ def test_what_was_due_before_there_was_a_line_still_goes(line: Line, ledger: Led
     assert [due.id for due in ledger.due(limit=10, resend_after_s=60.0) if due.record is Record.BATCH] == [
         "b-a-0"
     ]
+
+
+def test_batches_that_cannot_be_sent_do_not_keep_others_waiting(line: Line, ledger: Ledger) -> None:
+    """Creates of one model are throttled for hours: its batches wait, and those of another model are sent."""
+    line.join("throttled", tenant="t", times=PIPELINE)
+    handed_out = ledger.hand_out(PROJECT, LOCATION, bounds=Bounds(jobs=PIPELINE), shares={})
+    line.join("other", tenant="t")
+    assert line.next(slots=PIPELINE) == []
+
+    for batch_id in handed_out:
+        batch, later = ledger.batch(batch_id), ledger.now() + timedelta(minutes=5)
+        ledger.update_batch(batch, attempts=STUCK_ATTEMPTS, next_action_at=later)
+
+    assert line.next(slots=PIPELINE) == ["other"]
+
+
+def test_a_batch_that_is_handed_out_again_counts_again(line: Line, ledger: Ledger) -> None:
+    """After an outage thousands of batches have failed often; they still come a few at a time."""
+    line.join("a", tenant="t", times=3 * PIPELINE)
+    for number in range(3 * PIPELINE):
+        batch = ledger.batch("b-a-0" if number == 0 else f"b-a-{number}-0")
+        ledger.update_batch(batch, attempts=STUCK_ATTEMPTS, next_action_at=None)
+
+    assert len(line.next(slots=10 * PIPELINE)) == PIPELINE
+    assert line.next(slots=10 * PIPELINE) == []
 
 
 def test_places_with_a_line_are_known(line: Line, ledger: Ledger) -> None:

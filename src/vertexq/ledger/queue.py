@@ -36,12 +36,17 @@ from vertexq.states import BATCH_ACTIVE, BatchState, SubmissionState
 
 PIPELINE = 16
 """At most so many batches of a place and family are handed out and not sent yet; more would only queue up."""
+STUCK_ATTEMPTS = 3
+"""A batch that failed to be sent so often in a row holds no place in the pipeline: others may have more luck.
+
+It is tried again when its wait is over; should the slots be taken then, it goes back into the line.
+"""
 LONGEST_MEMORY = 256
 """How many of the last jobs are looked at, at most, when there are fewer slots than tenants."""
 
 _IS_READY = batches.c.state == literal_column(f"'{BatchState.READY}'")  # literal, as the index has it
 _WAITS = and_(_IS_READY, batches.c.next_action_at.is_(None))
-_HANDED_OUT = and_(_IS_READY, batches.c.next_action_at.is_not(None))
+_HANDED_OUT = and_(_IS_READY, batches.c.next_action_at.is_not(None), batches.c.attempts < STUCK_ATTEMPTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +144,9 @@ def _hand_out(
     chosen = [row.id for row in _that_fit(found, flight, bounds)]
     now = database_now(connection)
     connection.execute(
-        update(batches).where(batches.c.id.in_(chosen), _WAITS).values(next_action_at=now, hint_sent_at=now)
+        update(batches)
+        .where(batches.c.id.in_(chosen), _WAITS)
+        .values(next_action_at=now, hint_sent_at=now, attempts=0)
     )
     return chosen
 
