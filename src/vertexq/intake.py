@@ -40,6 +40,7 @@ _UNMADE = (b"", b"")
 _RUN_LINES = 256  # looked at together; where frames take turns, few of them are looked at twice
 _row = cast("Callable[[type[Prepared], tuple[object, ...]], Prepared]", getattr(tuple, "__new__"))  # noqa: B009
 """Makes a ``Prepared`` at half the cost of calling the class; by name, as its type is not fully known."""
+_SHORTER = "make it shorter, or raise VERTEXQ_LINE_LIMIT_BYTES"
 _NOT_OBJECT = Flaw(Rule.NOT_OBJECT, "", "a line must be a JSON object", "write one JSON object a line")
 
 
@@ -104,7 +105,7 @@ class Intake:
         if isinstance(item, Oversized):
             self._lines += 1
             text = f"the line has {item.size_bytes:,} bytes, more than the limit"
-            row = self._taken(self._refuse, Flaw(Rule.LINE_SIZE, "", text, "make it shorter"))
+            row = self._taken(self._refuse, Flaw(Rule.LINE_SIZE, "", text, _SHORTER))
             return [row] if row is not None else []
         lines = item.lines
         if lines and lines[0].endswith(b"\r"):

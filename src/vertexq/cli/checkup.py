@@ -78,7 +78,8 @@ def _settings(settings: Settings) -> Finding:
     try:
         Settings.for_worker()
     except BadSettings as error:
-        return _warn("settings", f"enough to enqueue, not enough to run a worker: {lines(str(error))}")
+        missing = lines(str(error)).replace("\n", "; ")
+        return _warn("settings", f"enough to enqueue, not enough to run a worker: {missing}")
     return _ok("settings", f"complete; project {settings.project}, location {settings.location}")
 
 
