@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
 
 from tests.contract.ledger_values import running
 from tests.fundamentals.house import House, NoLimits
@@ -56,3 +59,17 @@ async def test_without_another_turn_nothing_is_sent(house: House) -> None:
     assert (batch.state, batch.attempt, house.simulator.accepted) == (BatchState.READY, 0, [])
     assert batch.next_action_at is not None
     assert "turn was over" in batch.reason
+
+
+@pytest.mark.parametrize("waits_s", [None, 60.0])
+async def test_a_hint_that_comes_twice_jumps_no_turn_and_no_wait(house: House, waits_s: float | None) -> None:
+    """A batch that waits for its turn, or after a 429, is not sent because of an old hint."""
+    ledger = house.services.ledger
+    (batch,) = running(ledger)
+    at = None if waits_s is None else ledger.now() + timedelta(seconds=waits_s)
+    ledger.update_batch(batch, next_action_at=at)
+
+    await steps.create(house.services, batch.id)
+
+    assert ledger.batch(batch.id).state is BatchState.READY
+    assert house.simulator.accepted == []

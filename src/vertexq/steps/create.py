@@ -72,11 +72,16 @@ async def create(services: Services, batch_id: str) -> None:
 
 async def _go_on(services: Services, batch: Batch, claim: Claim) -> None:
     if batch.state is BatchState.READY:
-        await _send(services, batch, claim)
+        if _is_due(services, batch):  # else the hint came twice, or late: no turn and no wait may be jumped
+            await _send(services, batch, claim)
     elif batch.state is BatchState.SENDING:
         await reconcile(services, ambiguous(services, batch, claim, "a worker stopped"), claim)
     elif batch.state is BatchState.AMBIGUOUS:
         await reconcile(services, batch, claim)
+
+
+def _is_due(services: Services, batch: Batch) -> bool:
+    return batch.next_action_at is not None and batch.next_action_at <= services.ledger.now()
 
 
 async def _send(services: Services, batch: Batch, claim: Claim) -> None:
