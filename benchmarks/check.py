@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks import requests
 from benchmarks.measure import Measured, race
 from benchmarks.parse import bare
-from vertexq.check.verdict import Prepared, Verdict
+from vertexq.check.verdict import Prepared, Verdict, note_keys
 from vertexq.families.gemini import FAMILY
 from vertexq.intake import Intake
 from vertexq.sources.kept import KeptRows
@@ -64,8 +64,7 @@ def checked(path: Path) -> Verdict:
         intake = Intake(FAMILY, name=path.name, only_check=True)
         with closing(KeyLog()) as keys:
             for rows in _blocks(path, intake):
-                for row in rows:
-                    keys.add(row.key, row.line)
+                note_keys(rows, keys)
             intake.note_duplicates(keys)
         return intake.close()
     finally:
@@ -81,8 +80,7 @@ def staged(path: Path) -> int:
         with closing(KeyLog()) as keys, closing(KeptRows(limit_bytes=FAMILY.input_limit_bytes)) as kept:
             for rows in _blocks(path, intake):
                 kept.add(rows)
-                for row in rows:
-                    keys.add(row.key, row.line)
+                note_keys(rows, keys)
             intake.note_duplicates(keys)
             verdict = intake.close()
             assert kept.is_whole
