@@ -81,6 +81,7 @@ class Client:
         on_deadline: str = "report",
         tenant: str = "",
         connection: object | None = None,
+        on_rows: Callable[[int], None] | None = None,
     ) -> Submission:
         """Enqueue rows; return the submission as the ledger has it.
 
@@ -96,6 +97,7 @@ class Client:
         (``report`` or ``rerun``) may be changed by enqueueing again. ``tenant`` sets the label by which slots
         are shared (``VERTEXQ_TENANT_LABEL``). With ``connection`` (psycopg, sqlite3, or a SQLAlchemy
         connection or session to the ledger's database) it exists if and only if the caller commits.
+        ``on_rows`` hears now and then how many rows were read so far.
 
         Raise ``BadSource`` when a row cannot be sent (all of them are named, nothing is enqueued),
         ``BadInput`` for options that do not fit together, ``UnknownModel``, ``UnknownStore``,
@@ -114,7 +116,8 @@ class Client:
         if uris := _uris(source):
             return self._enqueue(order.for_objects(uris), (), connection)
         rows = _rows(source)
-        with order_for_rows(order, rows, line_limit_bytes=self._settings.line_limit_bytes) as draft:
+        limit_bytes = self._settings.line_limit_bytes
+        with order_for_rows(order, rows, line_limit_bytes=limit_bytes, on_rows=on_rows) as draft:
             return self._enqueue(self._priced(draft.submission), draft.chunks(), connection)
 
     def get(self, id: str) -> Status:  # noqa: A002

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from io import BufferedIOBase
 from pathlib import Path
@@ -32,7 +32,7 @@ class Draft:
     """Collects rows in flat memory; ``close`` raises ``BadSource`` when one of them cannot be sent.
 
     ``identity`` is everything besides the rows that decides what is sent: two drafts with the same identity
-    and the same rows have the same fingerprint.
+    and the same rows have the same fingerprint. ``on_rows`` hears now and then how many rows were read.
     """
 
     def __init__(
@@ -44,7 +44,9 @@ class Draft:
         identity: Mapping[str, object],
         policy: Policy = _NO_POLICY,
         template: Template | None = None,
+        on_rows: Callable[[int], None] | None = None,
     ) -> None:
+        self._on_rows = on_rows
         self.intake = Intake(family, name=name, key_field=key_field, policy=policy, template=template)
         self.verdict = Verdict(report=Report(), estimate=Estimate())  # of the rows; known when it is closed
         self._keys = KeyLog()
@@ -114,6 +116,8 @@ class Draft:
         for chunk in pack(self._waiting):
             self._file.write(_LENGTH.pack(len(chunk)) + chunk)
         self._waiting, self._waiting_bytes = [], 0
+        if self._on_rows is not None:
+            self._on_rows(self.intake.rows)
 
     def _chunks(self) -> Iterator[bytes]:
         self._file.seek(0)

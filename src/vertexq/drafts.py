@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
@@ -28,11 +28,15 @@ class Spooled:
 
 @contextmanager
 def order_for_rows(
-    order: Order, source: Sequence[Path] | BufferedIOBase | Iterable[object], *, line_limit_bytes: int
+    order: Order,
+    source: Sequence[Path] | BufferedIOBase | Iterable[object],
+    *,
+    line_limit_bytes: int,
+    on_rows: Callable[[int], None] | None = None,
 ) -> Generator[Spooled]:
     """Check and spool the rows of files, a stream or an iterable; no temporary file is left behind."""
     order.check_rows()
-    draft = _draft(order, _name(source))
+    draft = _draft(order, _name(source), on_rows)
     try:
         if isinstance(source, BufferedIOBase):
             draft.add_stream(source, line_limit_bytes=line_limit_bytes)
@@ -61,7 +65,7 @@ def _name(source: object) -> str:
     return str(paths[0]) if paths else str(getattr(source, "name", "the rows"))
 
 
-def _draft(order: Order, name: str) -> Draft:
+def _draft(order: Order, name: str, on_rows: Callable[[int], None] | None) -> Draft:
     return Draft(
         family_of(order.model),
         name=name,
@@ -69,6 +73,7 @@ def _draft(order: Order, name: str) -> Draft:
         identity=order.identity(),
         policy=order.policy,
         template=order.filler(),
+        on_rows=on_rows,
     )
 
 

@@ -124,3 +124,14 @@ def test_a_generator_that_fails_leaves_nothing_behind() -> None:
 
     with drafted() as draft, pytest.raises(LookupError):
         draft.add_rows(rows())
+
+
+def test_who_waits_hears_how_many_rows_were_read() -> None:
+    """A long source says now and then how far it has come, and at the end where it is."""
+    heard: list[int] = []
+    draft = Draft(FAMILY, name="rows", key_field="key", identity={}, on_rows=heard.append)
+    draft.add_rows({"prompt": f"Say {number}"} for number in range(25_000))
+    draft.close()
+    draft.discard()
+
+    assert heard == [10_000, 20_000, 25_000]

@@ -35,7 +35,12 @@ class Looking:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Clear the line."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the line away, until there is more to say. Safe to repeat."""
         if self._shown:
+            self._shown = False
             self._write("\r\x1b[2K")
 
     def _write(self, text: str) -> None:

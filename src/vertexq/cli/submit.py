@@ -12,8 +12,10 @@ import typer
 
 import vertexq
 from vertexq.cli.following import follow
+from vertexq.cli.looking import Looking
 from vertexq.cli.reporting import AsJson, reported, say, say_json
 from vertexq.cli.standing import say_status
+from vertexq.plain import one_line
 from vertexq.settings import NO_LEDGER, Settings
 from vertexq.sources.kinds import is_object
 
@@ -72,7 +74,8 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Enqueue rows; print the submission's id, what it may cost, and how it stands."""
-    with reported(as_json=as_json), vertexq.Client() as client:
+    looking = Looking(one_line(" ".join(source)))
+    with reported(as_json=as_json), vertexq.Client() as client, looking:
         has_ledger = Settings.for_producer().ledger_url != NO_LEDGER
         if wait and not has_ledger:
             raise vertexq.BadInput(
@@ -96,7 +99,9 @@ def submit(
             budget_usd=budget,
             deadline=deadline,
             on_deadline=on_deadline,
+            on_rows=looking.at,
         )
+        looking.clear()
         if wait:
             follow(client, submission.id, as_json=as_json)
             return
