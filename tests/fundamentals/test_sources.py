@@ -172,6 +172,20 @@ async def test_a_wildcard_that_matches_nothing_is_rejected(house: House) -> None
     assert "matches no object" in status.reason
 
 
+async def test_an_object_that_comes_late_is_waited_for_by_a_person(house: House) -> None:
+    """It parks with its name and what to do; enqueued again when it is there, it runs."""
+    with house.client() as client:
+        submission = client.submit("gs://staging/late.jsonl", model=MODEL, store="results", id="late")
+        parked = await house.until_rest(submission.id)
+        await house.services.storage.upload(GcsUri.parse("gs://staging/late.jsonl"), jsonl(ROWS))
+        client.submit("gs://staging/late.jsonl", model=MODEL, store="results", id="late")
+        done = await house.until_rest(submission.id)
+
+    assert parked.state is SubmissionState.PARKED
+    assert "gs://staging/late.jsonl is not there" in parked.reason
+    assert done.counts.succeeded == len(ROWS)
+
+
 async def test_a_fault_in_one_of_several_objects_is_found_in_its_line(house: House) -> None:
     """Line numbers run through all objects, so the sentence says what they mean."""
     uris = [

@@ -172,12 +172,24 @@ async def _looked_up(services: Services, submission: Submission) -> list[ObjectI
 
 async def _matching(services: Services, source: GcsUri) -> AsyncIterator[ObjectInfo]:
     if WILDCARD not in source.name:
-        yield await services.storage.info(source)
+        yield await _named(services, source)
         return
     pattern = pattern_of(source.name)
     async for one in services.storage.list(listing_prefix(source)):
         if pattern.fullmatch(one.uri.name) and not one.uri.name.endswith("/"):
             yield one
+
+
+async def _named(services: Services, source: GcsUri) -> ObjectInfo:
+    try:
+        return await services.storage.info(source)
+    except NotFound as error:
+        raise NotFound(
+            f"{source} is not there, or this project may not see it; put it there, or check its name, and "
+            "enqueue the same again",
+            status=error.status,
+            code=error.code,
+        ) from error
 
 
 def _pins_uri(services: Services, submission: Submission) -> GcsUri:
