@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tests.fundamentals.creating import (
     CREATE,
+    ID,
     PROMPTS,
     enqueue,
     left_sending,
@@ -19,7 +20,7 @@ from vertexq import SubmissionState, steps
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
 from vertexq.simulator.timing import Timing
-from vertexq.states import BatchState
+from vertexq.states import BatchState, JobState
 
 
 async def test_a_job_found_after_a_cancel_is_cancelled_and_its_finished_rows_are_kept(house: House) -> None:
@@ -46,6 +47,21 @@ async def test_a_cancel_while_no_job_turns_up_withdraws_after_the_settle_time(ho
     assert status.state is SubmissionState.CANCELLED
     assert moves(house)[-1] == "withdrawn"
     assert len(house.simulator.faults.log(CREATE)) == 1
+
+
+async def test_a_job_that_a_429_hid_is_stopped_although_the_list_shows_it_late(house: House) -> None:
+    """A cancel waits until Google's list has had its time: no job may run on that nobody knows of."""
+    patient = house.with_options(settle_time_s=6.0)
+    house.simulator.behaviours.set(Behaviour(list_lag_s=0.1, stuck_state=JobState.QUEUED))
+    house.simulator.faults.add(Fault(method=CREATE, action=Action.ACCEPT_THEN_REFUSE, status=429))
+    enqueue(patient)
+    await until_state(patient, BatchState.READY, attempt=1)
+    cancel(patient)
+    status = await patient.until_rest(ID)
+
+    (job,) = [job async for job in house.services.vertex.list("demo", "us-central1")]
+    assert (status.state, job.state) == (SubmissionState.CANCELLED, JobState.CANCELLED)
+    assert len(house.simulator.accepted) == 1
 
 
 async def test_a_cancel_while_the_call_is_under_way_stops_the_job_that_it_makes(house: House) -> None:

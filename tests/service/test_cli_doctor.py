@@ -66,6 +66,14 @@ def test_a_machine_where_nothing_is_missing_is_well(tmp_path: Path, whole: dict[
     assert said.out.endswith(f"ready: sqlite at {tmp_path}/results.db\n")
 
 
+def test_a_settle_time_that_may_cost_money_is_a_warning(tmp_path: Path, whole: dict[str, str]) -> None:
+    """A create that times out may be accepted after it: the wait must be longer than the call."""
+    said = diagnose(tmp_path, whole, VERTEXQ_SETTLE_TIME_S="60", VERTEXQ_REQUEST_DEADLINE_S="60")
+
+    assert levels(said)["settings"] == "WARN"
+    assert "paid for twice" in text(said, "settings")
+
+
 def test_a_producers_machine_is_warned_of_what_a_worker_would_miss(tmp_path: Path, valkey_url: str) -> None:
     """Nothing is unreachable, so the exit code is 0; looking at the ledger does not make one."""
     said = command_line(tmp_path, VERTEXQ_BROKER_URL=valkey_url).run("doctor", "--json")

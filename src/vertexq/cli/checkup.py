@@ -80,6 +80,12 @@ def _settings(settings: Settings) -> Finding:
     except BadSettings as error:
         missing = lines(str(error)).replace("\n", "; ")
         return _warn("settings", f"enough to enqueue, not enough to run a worker: {missing}")
+    if settings.settle_time_s < 2 * settings.request_deadline_s:
+        return _warn(
+            "settings",
+            f"VERTEXQ_SETTLE_TIME_S ({settings.settle_time_s:g}) is below twice VERTEXQ_REQUEST_DEADLINE_S: "
+            "a job that Google accepts late may be paid for twice; leave it at 900",
+        )
     return _ok("settings", f"complete; project {settings.project}, location {settings.location}")
 
 

@@ -67,8 +67,8 @@ async def reconcile(
         return
     looks, left_s = batch.looks + 1, settle_left_s(batch, now, settle_time_s=services.options.settle_time_s)
     if again_in_s is not None:
-        lag_s = min(LAG_S, services.options.settle_time_s / 30)
-        _send_back(services, batch, claim, wait_s=max(again_in_s, lag_s), reason=SLOW_DOWN)
+        wait_s = max(again_in_s, lag_s(services.options.settle_time_s))
+        _send_back(services, batch, claim, wait_s=wait_s, reason=SLOW_DOWN)
     elif left_s <= 0.0 and looks >= LOOKS:
         _send_back(services, batch, claim, wait_s=0.0, reason="no job was made; it is sent again")
     else:
@@ -128,10 +128,19 @@ def look_wait_s(looks: int, left_s: float, *, settle_time_s: float) -> float:
     return min(wait_s, left_s) if left_s > 0.0 else wait_s
 
 
+def lag_s(settle_time_s: float) -> float:
+    """Return how long Google's list may take to show a job of a create that was answered 429."""
+    return min(LAG_S, settle_time_s / 30)
+
+
 def _send_back(services: Services, batch: Batch, claim: Claim, *, wait_s: float, reason: str) -> None:
-    """Let a batch without a job be sent again; withdraw it when its submission is being cancelled."""
+    """Let a batch without a job be sent again; withdraw it when its submission is being cancelled.
+
+    One that has to wait is withdrawn by the cancel itself, when Google's list has had its time.
+    """
     ledger = services.ledger
-    if ledger.submission(batch.submission_id).state is SubmissionState.CANCELLING:
+    cancelling = ledger.submission(batch.submission_id).state is SubmissionState.CANCELLING
+    if cancelling and not wait_s:
         why = "the submission was cancelled, and no job turned up"
         wake(services, ledger.move_batch(batch, BatchState.WITHDRAWN, claim=claim, reason=why))
         return

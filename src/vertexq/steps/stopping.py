@@ -8,8 +8,8 @@ from vertexq.errors import Conflict, LeaseLost, Refused, VertexqError
 from vertexq.ledger import Claim, Record
 from vertexq.model import Batch
 from vertexq.states import BatchState, JobState
-from vertexq.steps.reconcile import adopt
-from vertexq.steps.services import Services
+from vertexq.steps.reconcile import adopt, lag_s
+from vertexq.steps.services import Services, seconds
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,13 @@ async def stop(services: Services, batch: Batch, claim: Claim, *, withdraw: str)
 
 
 async def _withdraw(services: Services, batch: Batch, claim: Claim, reason: str) -> None:
-    """Withdraw a batch; one that was tried before is looked for once more, as its job may turn up late."""
+    """Withdraw a batch; one that was tried before is looked for once more, as its job may turn up late.
+
+    Right after a 429 that is too early, as Google's list lags: it is left alone until then.
+    """
+    lag = seconds(lag_s(services.options.settle_time_s))
+    if batch.attempt and batch.sent_at is not None and services.ledger.now() < batch.sent_at + lag:
+        return
     if batch.attempt and await adopt(services, batch, claim, everywhere=True):
         return
     services.ledger.move_batch(batch, BatchState.WITHDRAWN, claim=claim, reason=reason)
