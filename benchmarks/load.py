@@ -16,7 +16,7 @@ from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Bounds, Ledger, NewBatch, Record
-from vertexq.limits.base import CallClass, Verdict
+from vertexq.limits.none import NoLimits
 from vertexq.model import Batch, GcsUri, NewSubmission, SourceKind
 from vertexq.names import TaskName
 from vertexq.states import BatchState, SubmissionState
@@ -34,26 +34,6 @@ class NoHints:
     def send(self, task: TaskName, *args: str) -> None:
         """Drop the hint."""
         del task, args
-
-
-class NoLimits:
-    """Lets every call through."""
-
-    async def take(self, project: str, location: str, call: CallClass) -> float:
-        """Grant it."""
-        del project, location, call
-        return 0.0
-
-    async def tell(
-        self,
-        project: str,
-        location: str,
-        call: CallClass,
-        verdict: Verdict,
-        *,
-        retry_after_s: float | None = None,
-    ) -> None:
-        """Listen to nobody."""
 
 
 def ingest(

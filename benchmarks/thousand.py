@@ -15,7 +15,6 @@ from random import Random
 
 import orjson
 
-from benchmarks.load import NoLimits
 from vertexq import steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.rest import Transport
@@ -23,6 +22,7 @@ from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ids import batch_id
 from vertexq.ledger import Ledger, NewBatch, Record
+from vertexq.limits.none import NoLimits
 from vertexq.model import GcsUri, NewSubmission, ObjectInfo, SourceKind
 from vertexq.names import TaskName
 from vertexq.simulator.creates import AcceptedCreate

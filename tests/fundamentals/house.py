@@ -15,7 +15,7 @@ from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Ledger
-from vertexq.limits.base import CallClass, Verdict
+from vertexq.limits.none import NoLimits
 from vertexq.model import GcsUri
 from vertexq.names import TaskName
 from vertexq.simulator.server import Simulator
@@ -68,26 +68,6 @@ class MuddledLetterbox(Letterbox):
         """Keep a hint, twice, anywhere in the queue."""
         for _ in range(2):
             self.waiting.insert(self.rng.randrange(len(self.waiting) + 1), (task, args))
-
-
-class NoLimits:
-    """Lets every call through."""
-
-    async def take(self, project: str, location: str, call: CallClass) -> float:
-        """Grant it."""
-        del project, location, call
-        return 0.0
-
-    async def tell(
-        self,
-        project: str,
-        location: str,
-        call: CallClass,
-        verdict: Verdict,
-        *,
-        retry_after_s: float | None = None,
-    ) -> None:
-        """Listen to nobody."""
 
 
 @dataclass

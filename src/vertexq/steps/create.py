@@ -35,7 +35,7 @@ from vertexq.google.messages import job_body
 from vertexq.google.vertex import NOT_SENT
 from vertexq.ids import attempt_tag
 from vertexq.ledger import Bounds, Claim, Held, HeldBy, Record
-from vertexq.limits.base import GRANT_GOOD_S, CallClass, Verdict
+from vertexq.limits.base import GRANT_GOOD_S, CallClass, Verdict, verdict_of
 from vertexq.model import Batch, Job, Submission
 from vertexq.money import held_sentence
 from vertexq.states import BatchState, SubmissionState
@@ -54,7 +54,6 @@ PATIENCE_S = 5.0
 """The longest wait for the limit that a worker spends on the spot."""
 SHORT_WAITS = 5
 """How often it does so before it lets others work."""
-_TOO_MANY = 429
 
 
 async def create(services: Services, batch_id: str) -> None:
@@ -171,7 +170,7 @@ async def _post(services: Services, batch: Batch, claim: Claim, *, before: Batch
     elif answer.code == NOT_SENT:
         _unsent(services, batch, claim, answer, before=before)
     else:
-        slow_down = _throttled(answer)
+        slow_down = verdict_of(answer) is Verdict.THROTTLED
         attempts = _counted(services, batch) if slow_down else batch.attempts
         unclear = ambiguous(services, batch, claim, str(answer), attempts=attempts)
         wait_s = _calm_s(services, batch, answer) if slow_down else None
@@ -196,18 +195,9 @@ async def _called(services: Services, batch: Batch) -> Job | Refused | BadInput 
     if not isinstance(answer, BadInput):  # our own side refused: nothing was called
         asked_s = answer.retry_after_s if isinstance(answer, ApiError) else None
         place = (batch.project, batch.location, CallClass.CREATE)
-        await services.limits.tell(*place, _verdict(answer), retry_after_s=asked_s)
+        verdict = verdict_of(answer if isinstance(answer, ApiError) else None)
+        await services.limits.tell(*place, verdict, retry_after_s=asked_s)
     return answer
-
-
-def _verdict(answer: Job | ApiError) -> Verdict:
-    if isinstance(answer, Job | Refused):
-        return Verdict.TAKEN
-    return Verdict.THROTTLED if _throttled(answer) else Verdict.BROKEN
-
-
-def _throttled(answer: ApiError) -> bool:
-    return isinstance(answer, Throttled) or answer.status == _TOO_MANY
 
 
 async def _refused(services: Services, batch: Batch, claim: Claim, error: Refused | BadInput) -> None:
