@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vertexq.cli.looking import Looking
+from vertexq.cli.options import KeyField, Repair, SetAside, SplitConflicts, TemplateFile
 from vertexq.cli.reporting import AsJson, ExitCode, complain, reported, say, say_json
 from vertexq.plain import lines, one_line
 
@@ -69,19 +70,11 @@ def check(
     ],
     *,
     model: Annotated[str, typer.Option("--model", "-m", help="The model that will get the rows.")],
-    key: Annotated[str, typer.Option("--key", help="The field that holds each row's key.")] = "key",
-    template: Annotated[
-        Path | None, typer.Option("--template", help="A request with {{field}}, as JSON: rows are records.")
-    ] = None,
-    split_conflicts: Annotated[
-        bool, typer.Option("--split-conflicts", help="Rows of different shapes get batches of their own.")
-    ] = False,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what can be mended without a change of meaning.")
-    ] = False,
-    set_aside: Annotated[
-        bool, typer.Option("--set-aside", help="Rows that cannot be sent end as failed; the rest runs.")
-    ] = False,
+    key: KeyField = "key",
+    template: TemplateFile = None,
+    split_conflicts: SplitConflicts = False,
+    repair: Repair = False,
+    set_aside: SetAside = False,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write the good rows of one file, mended, as JSON Lines.")
     ] = None,

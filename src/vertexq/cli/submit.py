@@ -13,6 +13,7 @@ import typer
 import vertexq
 from vertexq.cli.following import follow
 from vertexq.cli.looking import Looking
+from vertexq.cli.options import KeyField, Repair, SetAside, SplitConflicts, TemplateFile
 from vertexq.cli.reporting import AsJson, reported, say, say_json
 from vertexq.cli.standing import say_status
 from vertexq.plain import one_line
@@ -38,25 +39,17 @@ def submit(
     submission_id: Annotated[
         str | None, typer.Option("--id", help="Its id; enqueued twice under one id, it runs once.")
     ] = None,
-    key: Annotated[str, typer.Option("--key", help="The field that holds each row's key.")] = "key",
-    template: Annotated[
-        Path | None, typer.Option("--template", help="A request with {{field}}, as JSON: rows are records.")
-    ] = None,
+    key: KeyField = "key",
+    template: TemplateFile = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="A label for Google's jobs.")
     ] = None,
     tenant: Annotated[str, typer.Option("--tenant", help="Whose share of the slots it takes.")] = "",
     project: Annotated[str, typer.Option("--project", help="Google Cloud project (the worker's).")] = "",
     location: Annotated[str, typer.Option("--location", help="Region, or global (the worker's).")] = "",
-    split_conflicts: Annotated[
-        bool, typer.Option("--split-conflicts", help="Rows of different shapes get batches of their own.")
-    ] = False,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what can be mended without a change of meaning.")
-    ] = False,
-    set_aside: Annotated[
-        bool, typer.Option("--set-aside", help="Rows that cannot be sent end as failed; the rest runs.")
-    ] = False,
+    split_conflicts: SplitConflicts = False,
+    repair: Repair = False,
+    set_aside: SetAside = False,
     as_is: Annotated[
         bool, typer.Option("--as-is", help="gs:// objects are the jobs' input themselves, not copied.")
     ] = False,
