@@ -16,12 +16,12 @@ from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Bounds, Ledger, NewBatch, Record
-from vertexq.limits.none import NoLimits
 from vertexq.model import Batch, GcsUri, NewSubmission, SourceKind
 from vertexq.names import TaskName
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.services import Options, Services
 from vertexq.steps.storebook import StoreBook
+from vertexq.testing.limits import NoLimits
 
 MODEL = "gemini-2.5-flash-lite"
 BATCH = "b-bench-0"

@@ -22,7 +22,6 @@ from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ids import batch_id
 from vertexq.ledger import Ledger, NewBatch, Record
-from vertexq.limits.none import NoLimits
 from vertexq.model import GcsUri, NewSubmission, ObjectInfo, SourceKind
 from vertexq.names import TaskName
 from vertexq.simulator.creates import AcceptedCreate
@@ -32,6 +31,7 @@ from vertexq.simulator.timing import Timing
 from vertexq.states import SUBMISSION_RESTING, SubmissionState
 from vertexq.steps.services import Options, Services
 from vertexq.steps.storebook import StoreBook
+from vertexq.testing.limits import NoLimits
 
 CREATE = "aiplatform.projects.locations.batchPredictionJobs.create"
 MODEL = "gemini-2.5-flash"

@@ -39,8 +39,3 @@ def notes(packed: bytes, *, rows: int) -> bytes:
 def counts(ranks: bytearray | bytes) -> Counts:
     """Count rows by outcome; rows not found are not counted."""
     return Counts(**{outcome.value: ranks.count(RANK_BYTE[outcome]) for outcome in Outcome})
-
-
-def not_found(ranks: bytearray | bytes, *, start: int = 0) -> int:
-    """Return the index of the first row from ``start`` on that has not been found, or -1."""
-    return ranks.find(NOT_FOUND, start)

@@ -162,7 +162,7 @@ async def test_what_is_gone_is_not_found(storage: Storage) -> None:
 
 async def test_a_bucket_that_is_not_there_gets_a_sentence(storage: Storage) -> None:
     """A bucket has a location; a missing one is NotFound with the bucket's name and what to do."""
-    assert await storage.bucket_location("prompts")
+    assert (await storage.bucket("prompts")).location
 
     with pytest.raises(NotFound, match=r"there is no bucket gs://no-such-bucket.*create it"):
-        await storage.bucket_location("no-such-bucket")
+        await storage.bucket("no-such-bucket")

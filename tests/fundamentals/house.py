@@ -15,13 +15,13 @@ from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Ledger
-from vertexq.limits.none import NoLimits
 from vertexq.model import GcsUri
 from vertexq.names import TaskName
 from vertexq.simulator.server import Simulator
 from vertexq.simulator.timing import Timing
 from vertexq.steps.services import Options, Services
 from vertexq.steps.storebook import StoreBook
+from vertexq.testing.limits import NoLimits
 
 OPTIONS = Options(
     project="demo",

@@ -12,9 +12,9 @@ from tests.contract.ledger_values import running
 from tests.fundamentals.house import House
 from vertexq import steps
 from vertexq.limits.base import GRANT_GOOD_S, CallClass
-from vertexq.limits.none import NoLimits
 from vertexq.model import Batch
 from vertexq.states import BatchState
+from vertexq.testing.limits import NoLimits
 
 
 @dataclass

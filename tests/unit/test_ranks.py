@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +20,7 @@ def state(*outcomes: Outcome | None) -> bytearray:
 def test_a_new_batch_has_found_nothing() -> None:
     """No row is counted under any outcome."""
     assert ranks.counts(ranks.empty(3)) == Counts()
-    assert ranks.not_found(ranks.empty(3)) == 0
+    assert list(ranks.empty(3)) == [ranks.NOT_FOUND] * 3
 
 
 def test_rows_are_counted_by_outcome() -> None:
@@ -65,11 +64,3 @@ def test_a_full_batch_packs_into_a_few_kilobytes() -> None:
     found[::1000] = bytes([ranks.RANK_BYTE[Outcome.FAILED]]) * 200
 
     assert len(ranks.pack(found)) < 10_000
-
-
-@pytest.mark.parametrize(("start", "index"), [(0, 1), (1, 1), (2, 3), (4, -1)])
-def test_the_next_row_that_was_not_found_is_found_from_any_start(start: int, index: int) -> None:
-    """-1 means that there is none left."""
-    found = state(Outcome.FAILED, None, Outcome.SUCCEEDED, None, Outcome.SUCCEEDED)
-
-    assert ranks.not_found(found, start=start) == index

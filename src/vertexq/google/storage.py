@@ -198,10 +198,6 @@ class Storage:
         params = {"optionsRequestedPolicyVersion": "3"}  # the version that knows conditions
         return members_from(await self._of_bucket(bucket, "/iam", params=params))
 
-    async def bucket_location(self, bucket: str) -> str:
-        """Return where a bucket is (``US``, ``EUROPE-WEST4``); raise ``NotFound`` when there is none."""
-        return (await self.bucket(bucket)).location
-
     async def _of_bucket(
         self, bucket: str, tail: str = "", *, params: Mapping[str, str] | None = None
     ) -> object:

@@ -115,7 +115,7 @@ class Part:
         return len(entries)
 
     def add_staged(self, row: Prepared, line: bytes) -> None:
-        """Append a row whose ``line`` is in Cloud Storage already, to the manifest only."""
+        """Append a row to the manifest only: its ``line`` is where it belongs already."""
         entry = b'[%d,%b,"%b",%d,%d]\n' % (
             self.rows, orjson.dumps(row.key), hexlify(row.fingerprint), row.line, extend(0, line),
         )  # fmt: skip

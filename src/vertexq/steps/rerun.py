@@ -7,14 +7,14 @@ together with the note in the old one that says who took over.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import orjson
 import structlog
 
 from vertexq import ranks
+from vertexq.check.verdict import Prepared
 from vertexq.deadlines import leaves_rest, runs_again
-from vertexq.google.checksum import extend
 from vertexq.ids import batch_id
 from vertexq.keys import wire_key
 from vertexq.ledger import Claim, NewBatch, Record
@@ -26,7 +26,7 @@ from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import with_lease
 from vertexq.steps.looking import folder
 from vertexq.steps.manifest import staged
-from vertexq.steps.parts import ManifestLine, StagedFile
+from vertexq.steps.parts import ManifestLine, Part
 from vertexq.steps.putting import put
 from vertexq.steps.services import Services, seconds
 
@@ -94,19 +94,8 @@ async def run_again(
     return new
 
 
-@dataclass(slots=True)
-class _Part:
-    input: StagedFile = field(default_factory=StagedFile)
-    manifest: StagedFile = field(default_factory=StagedFile)
-    rows: int = 0
-
-    def close(self) -> None:
-        self.input.close()
-        self.manifest.close()
-
-
-async def _part(services: Services, batch: Batch, rows: Collection[int]) -> _Part:
-    part = _Part()
+async def _part(services: Services, batch: Batch, rows: Collection[int]) -> Part:
+    part = Part()
     try:
         async for entry, line in staged(services, batch):
             if entry.index in rows:
@@ -117,7 +106,7 @@ async def _part(services: Services, batch: Batch, rows: Collection[int]) -> _Par
     return part
 
 
-def _append(part: _Part, entry: ManifestLine, line: bytes) -> None:
+def _append(part: Part, entry: ManifestLine, line: bytes) -> None:
     """Add a row under its new index, with a key of ours, also when its line was the producer's own."""
     old, new = (b'{"key":%b' % orjson.dumps(wire_key(n, entry.key)) for n in (entry.index, part.rows))
     if line.startswith(old):
@@ -125,9 +114,7 @@ def _append(part: _Part, entry: ManifestLine, line: bytes) -> None:
     else:
         line = b'%b,"request":%b}\n' % (new, orjson.dumps(orjson.loads(line)["request"]))
     part.input.write(line)
-    moved = [part.rows, entry.key, entry.fingerprint.hex(), entry.line, extend(0, line)]
-    part.manifest.write(orjson.dumps(moved) + b"\n")
-    part.rows += 1
+    part.add_staged(Prepared(entry.key, entry.fingerprint, b"", entry.line), line)
 
 
 def _successor(
