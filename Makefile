@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 ROWS ?= 2000
 PIP_OPTIONS := -qq --disable-pip-version-check --no-input
-EXTRAS := worker,postgres,local,flower,zstd
+EXTRAS := worker,postgres,local,flower,zstd,parquet,duckdb,schema
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev aiplatform demo up down flower test lint format bench constraints clean

@@ -97,6 +97,12 @@ def options(settings: Settings) -> Options:
         daily_cap_pusd=round(settings.daily_cap_usd * PUSD_PER_USD) or None,
         assumed_output_tokens=settings.assumed_output_tokens,
         tenant_shares=settings.tenant_shares,
+        early_results=settings.early_results.lower() == "yes",
+        range_bytes=settings.range_bytes,
+        output_wait_s=settings.output_wait_s,
+        retry_rounds=settings.retry_rounds,
+        retry_wait_s=settings.retry_wait_s,
+        retry_longest_s=settings.retry_longest_s,
     )
 
 

@@ -248,7 +248,11 @@ class Client:
         from vertexq.stores import open_store  # noqa: PLC0415
 
         url = self._settings.store_url(name)
-        store = open_store(url, storage_endpoint=self._settings.storage_endpoint)
+        store = open_store(
+            url,
+            storage_endpoint=self._settings.storage_endpoint,
+            ledger_url=self._settings.ledger_url,
+        )
         store.prepare()
         return store
 

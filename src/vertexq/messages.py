@@ -38,6 +38,7 @@ class EnqueueMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     template: str = ""
     policy: dict[str, bool] = {}
     terms: dict[str, int | float | str | None] = {}
+    on_complete: str = ""
 
 
 def to_message(new: NewSubmission) -> dict[str, Any]:
@@ -80,6 +81,7 @@ def from_message(message: Mapping[str, Any]) -> NewSubmission:
         template=Template.parse(parsed.template).text if parsed.template else "",
         policy=policy,
         terms=terms,
+        on_complete=parsed.on_complete,
     )
     new = order.checked().for_objects(parsed.source.split("\n"))
     if new.fingerprint != parsed.fingerprint:
@@ -120,6 +122,8 @@ def unrecorded(new: NewSubmission, now: datetime) -> Submission:
         template=new.template,
         policy=new.policy,
         terms=new.terms,
+        on_complete=new.on_complete,
+        retry=None,
         estimate=new.estimate,
         deadline_at=None,
         rounds=0,

@@ -108,12 +108,13 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the check may do about rows that Google's import would refuse; ``docs/checking.md``."""
+    """What may be done about rows that Google's import would refuse, and about answers (``validate``)."""
 
     split_conflicts: bool = False  # rows of different shapes go into batches of their own
     repair: bool = False  # mend what can be mended without a change of meaning
     set_aside: bool = False  # rows that cannot be sent end as failed, the rest runs
     as_is: bool = False  # the gs:// objects are the input themselves; nothing is uploaded but manifests
+    validate: bool = False  # an answer in JSON that is none, or breaks the request's schema, has failed
 
 
 class OnDeadline(StrEnum):
@@ -131,6 +132,14 @@ class Terms:
     budget_pusd: int | None = None
     deadline_s: float | None = None  # counted from the moment of enqueueing
     on_deadline: OnDeadline = OnDeadline.REPORT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Rows that somebody wants to have tried again: those with one of these outcomes, by name."""
+
+    outcomes: tuple[str, ...]
+    model: str = ""  # empty: the model they were sent to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +181,7 @@ class NewSubmission:
     template: str = ""  # a request with {{field}}, as JSON, for objects that hold records
     policy: Policy = field(default_factory=Policy)
     terms: Terms = field(default_factory=Terms)
+    on_complete: str = ""  # whom to tell at the end: a Celery task, with @queue, or webhook:STORE
     estimate: Estimate | None = None  # None until counted
 
 
@@ -247,6 +257,8 @@ class Submission:
     template: str
     policy: Policy
     terms: Terms
+    on_complete: str
+    retry: Retry | None  # what somebody wants to have tried again, until that has begun
     estimate: Estimate | None
     deadline_at: datetime | None
     rounds: int  # how often it went on after a deadline
@@ -268,6 +280,11 @@ class Submission:
     def sources(self) -> tuple[str, ...]:
         """Return the gs:// URIs; object names hold no line ends (Cloud Storage's naming rules)."""
         return tuple(self.source.split("\n")) if self.source else ()
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Return the names of the stores; the first is the one that the account is kept by."""
+        return tuple(self.store.split(","))
 
     @property
     def cost_usd(self) -> float | None:
@@ -311,7 +328,9 @@ class Batch:
     usage: Usage
     cost_pusd: int
     found: bytes  # a bit a row: this row's answer is in the store
-    successor: str  # the batch that took over the rows without an answer; empty when none did
+    successor: str  # the batch that took over rows that are tried again; empty when none did
+    round: int  # how many batches have tried these rows before
+    repeats: bool  # ranges that were read at the same time held the same row
     reason: str
     labels: Mapping[str, str]
     created_at: datetime

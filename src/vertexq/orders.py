@@ -39,6 +39,7 @@ class Order:
     template: str = ""
     policy: Policy = field(default_factory=Policy)
     terms: Terms = field(default_factory=Terms)
+    on_complete: str = ""
 
     def checked(self) -> Order:
         """Return the order; raise ``BadInput`` for what Google would refuse or what makes no sense."""
@@ -124,6 +125,7 @@ class Order:
             template=self.template,
             policy=self.policy,
             terms=self.terms,
+            on_complete=self.on_complete,
             estimate=estimate,
         )
 

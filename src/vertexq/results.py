@@ -58,7 +58,8 @@ class Progress:
 class Row(NamedTuple):
     """One row on its way into a store; the columns of ``vertexq_results`` in order.
 
-    A plain tuple because a million of them are made a minute. ``response`` is JSON text as bytes, or None;
+    A plain tuple because a million of them are made a minute. ``response``, ``parsed`` and ``function_calls``
+    are JSON text as bytes, or None;
     ``processed_at`` is Google's RFC 3339 text or None; ``source_offset`` is where the line starts, in bytes.
     """
 
@@ -83,6 +84,9 @@ class Row(NamedTuple):
     source_generation: int | None
     source_offset: int | None
     attempt: int
+    reason: str | None = None
+    parsed: bytes | None = None
+    function_calls: bytes | None = None
 
 
 class QuarantinedLine(NamedTuple):
@@ -140,6 +144,9 @@ class Result:
     source_generation: int | None
     source_offset: int | None
     attempt: int
+    reason: str | None = None
+    parsed: Any = None
+    function_calls: list[dict[str, Any]] | None = None
 
     @property
     def ok(self) -> bool:

@@ -29,6 +29,11 @@ class Backoff:
         return max(spread(longest, luck=luck), min(asked_s or 0.0, LONGEST_ASKED_S))
 
 
+def row_may_pass(code: int | None) -> bool:
+    """Tell whether a row that failed with this HTTP status may be answered another time."""
+    return code in (408, 429) or (code is not None and 500 <= code < 600 and code != 501)  # noqa: PLR2004
+
+
 def spread(wait_s: float, *, luck: float) -> float:
     """Return a wait between half of ``wait_s`` and all of it, so that many waiters do not wake as one."""
     return wait_s * (0.5 + luck / 2)

@@ -15,7 +15,7 @@ from vertexq.lines import HEAD_BYTES, Block, Oversized
 from vertexq.modalities import MARK, audio_tokens
 from vertexq.model import PUSD_PER_USD, Usage
 from vertexq.prices import Price
-from vertexq.ranks import RANK_BYTE
+from vertexq.ranks import RANK_BYTE, byte_of
 from vertexq.results import Outcome, QuarantinedLine, Row
 from vertexq.rowcosts import RowCost
 
@@ -163,10 +163,10 @@ class RowReader:
                 reason, raw = str(error), line[:HEAD_BYTES]
                 into.quarantined.append(self._quarantined(start, size, reason, raw))
                 continue
-            rank = best if outcome is _SUCCEEDED else RANK_BYTE[outcome]
+            rank = best if outcome is _SUCCEEDED else byte_of(outcome, code)
             known = ranks[index]
             if known:
-                if known >= rank:
+                if known >> 1 >= rank >> 1:
                     self.repeated += 1
                     continue
                 into.replacing.add(key)
@@ -194,7 +194,7 @@ class RowReader:
                         self.costs[index] = RowCost(prompt, said, thought, reused, whole, paid)
             columns = (
                 submission_id, key, batch_id, outcome, text, finish, code, message, prompt, output, thoughts,
-                cached, total, cost, version, at, body, name, generation, start, attempt,
+                cached, total, cost, version, at, body, name, generation, start, attempt, None, None, None,
             )  # fmt: skip
             add(_new_row(Row, columns))
             add_index(index)

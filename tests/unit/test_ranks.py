@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +11,7 @@ from vertexq import ranks
 from vertexq.model import Counts
 from vertexq.results import OUTCOME_RANK, Outcome
 
-STATES = st.binary(max_size=200).map(lambda data: bytearray(byte % 6 for byte in data))
+STATES = st.binary(max_size=200).map(lambda data: bytearray(byte % 24 for byte in data))
 
 
 def state(*outcomes: Outcome | None) -> bytearray:
@@ -35,7 +37,40 @@ def test_every_outcome_has_a_byte_and_a_better_one_has_a_higher_byte() -> None:
     by_rank = sorted(Outcome, key=lambda outcome: OUTCOME_RANK[outcome])
 
     assert by_rank == ["missing", "quarantined", "failed", "blocked", "succeeded"]
-    assert [ranks.RANK_BYTE[outcome] for outcome in by_rank] == [1, 2, 3, 4, 5]
+    assert [ranks.RANK_BYTE[outcome] for outcome in by_rank] == [6, 10, 14, 18, 22]
+
+
+def test_a_failed_row_whose_error_may_pass_counts_as_failed_and_is_no_better_than_another() -> None:
+    """408, 429 and 5xx may pass; what Google has not built (501) will not."""
+    failed = Outcome.FAILED
+    assert [ranks.byte_of(failed, code) for code in (408, 429, 500, 503)] == [ranks.RETRYABLE] * 4
+    assert [ranks.byte_of(failed, code) for code in (None, 400, 501)] == [ranks.RANK_BYTE[failed]] * 3
+    assert not ranks.is_better(ranks.RETRYABLE, ranks.RANK_BYTE[failed])
+    assert not ranks.is_better(ranks.RANK_BYTE[failed], ranks.RETRYABLE)
+    assert ranks.counts(bytes([ranks.RETRYABLE])).failed == 1
+
+
+def test_what_was_inherited_gives_way_to_an_own_answer_that_is_as_good() -> None:
+    """But never to a worse one; it counts like an own one."""
+    was = ranks.inherited(ranks.RETRYABLE)
+
+    assert ranks.is_better(ranks.RANK_BYTE[Outcome.FAILED], was)
+    assert not ranks.is_better(ranks.RANK_BYTE[Outcome.QUARANTINED], was)
+    assert ranks.counts(bytes([was])).failed == 1
+
+
+def test_a_row_that_was_handed_over_is_in_no_count() -> None:
+    """The successor accounts for it; it is not a row without an answer either."""
+    assert ranks.counts(bytes([ranks.HANDED_OVER])) == Counts()
+    assert ranks.HANDED_OVER != ranks.NOT_FOUND
+
+
+def test_what_an_older_version_packed_is_read() -> None:
+    """It wrote the outcome's rank plus one, without a mark in front."""
+    old = zlib.compress(bytes([0, 1, 2, 3, 4, 5]) + b"notes", 1)
+
+    assert ranks.unpack(old, rows=6) == bytearray([0, *ranks.RANK_BYTE.values()])
+    assert ranks.notes(old, rows=6) == b"notes"
 
 
 @given(found=STATES)
@@ -50,7 +85,7 @@ def test_notes_are_kept_behind_the_rows() -> None:
 
     assert ranks.unpack(packed, rows=2) == state(Outcome.BLOCKED, None)
     assert ranks.notes(packed, rows=2) == b"notes"
-    assert ranks.notes(ranks.pack(b"\x05"), rows=1) == ranks.notes(b"", rows=3) == b""
+    assert ranks.notes(ranks.pack(b"\x16"), rows=1) == ranks.notes(b"", rows=3) == b""
 
 
 def test_nothing_packed_is_a_batch_without_findings() -> None:

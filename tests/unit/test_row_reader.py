@@ -223,7 +223,7 @@ def test_all_outcomes_of_a_batch_are_counted_by_the_state() -> None:
     take(reader(state), good("r0-a"), bad("r1-b"), good("r4-e"))
 
     assert [index for index in range(5) if state[index] == ranks.NOT_FOUND] == [2, 3]
-    assert state[1] == ranks.RANK_BYTE[Outcome.FAILED]
+    assert state[1] == ranks.RETRYABLE
 
 
 def test_a_row_that_a_better_one_replaces_costs_nothing_any_more() -> None:

@@ -72,7 +72,7 @@ class Batches(Staging):
             dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
             check_claim(connection, claim)
             for one in found:
-                statement = dialect.insert(ranges).values(**asdict(one))
+                statement = dialect.insert(ranges).values(**asdict(one), id=one.id)
                 connection.execute(statement.on_conflict_do_nothing())
         return self.ranges(batch.id)
 

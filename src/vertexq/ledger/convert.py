@@ -18,6 +18,7 @@ from vertexq.model import (
     NewSubmission,
     OnDeadline,
     Policy,
+    Retry,
     SourceKind,
     Submission,
     Terms,
@@ -40,6 +41,7 @@ def to_submission(row: RowMapping) -> Submission:
         "cancel_requested": bool(row["cancel_requested"]),
         "policy": Policy(**row["policy"]),
         "terms": to_terms(row["terms"]),
+        "retry": to_retry(row["retry"]),
         "estimate": to_estimate(row["estimate"]),
     }
     return Submission(**values)
@@ -67,6 +69,11 @@ def to_terms(said: Mapping[str, Any]) -> Terms:
     return Terms(**values)
 
 
+def to_retry(said: Mapping[str, Any] | None) -> Retry | None:
+    """Read what somebody wants to have tried again."""
+    return Retry(outcomes=tuple(said["outcomes"]), model=said["model"]) if said else None
+
+
 def to_estimate(said: Mapping[str, Any] | None) -> Estimate | None:
     """Read an estimate; None when nothing was counted yet."""
     return Estimate(**said) if said else None
@@ -88,6 +95,7 @@ def new_submission_row(new: NewSubmission, now: datetime) -> dict[str, Any]:
         "policy": asdict(new.policy),
         "terms": asdict(new.terms),
         "estimate": asdict(new.estimate) if new.estimate else None,
+        "retry": None,
         "deadline_at": deadline_at(new.terms, now),
         "rounds": 0,
         "source_kind": new.source_kind.value,

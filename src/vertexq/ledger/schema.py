@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -71,6 +72,8 @@ submissions = Table(
     Column("template", Text, nullable=False, server_default=""),
     Column("policy", JSON, nullable=False, server_default="{}"),
     Column("terms", JSON, nullable=False, server_default="{}"),
+    Column("on_complete", Text, nullable=False, server_default=""),
+    Column("retry", JSON(none_as_null=True)),
     Column("estimate", JSON(none_as_null=True)),
     Column("deadline_at", UtcDateTime),
     Column("rounds", Integer, nullable=False, server_default="0"),
@@ -128,6 +131,8 @@ batches = Table(
     *_count_columns(),
     Column("found", LargeBinary, nullable=False, default=b""),
     Column("successor", Text, nullable=False, server_default=""),
+    Column("round", Integer, nullable=False, server_default="0"),
+    Column("repeats", Boolean, nullable=False, server_default=false()),
     Column("reason", Prose, nullable=False, default=""),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
@@ -155,6 +160,10 @@ ranges = Table(
     Column("size_bytes", _BIG, nullable=False),
     Column("crc32c", Text, nullable=False),
     Column("done", Boolean, nullable=False, default=False),
+    Column("id", Text, nullable=False, server_default=""),
+    Column("early", Boolean, nullable=False, server_default=false()),
+    *_lease_columns(),
+    Index("vertexq_ranges_id", "id", unique=True),
 )
 
 strays = Table(

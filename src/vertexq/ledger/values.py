@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypedDict
 
-from vertexq.model import Counts, Estimate, JobError, JobStats, Terms, Usage
+from vertexq.model import Counts, Estimate, JobError, JobStats, Retry, Terms, Usage
 from vertexq.states import BatchState
 
 
@@ -49,6 +49,8 @@ class NewBatch:
     estimate: Estimate | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     state: BatchState = BatchState.READY  # or ASIDE
+    round: int = 0
+    found: bytes = b""  # what an earlier batch has found of these rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,12 @@ class OutputRange:
     size_bytes: int
     crc32c: str
     done: bool = False
+    early: bool = False  # an object that the job wrote while it was running
+
+    @property
+    def id(self) -> str:
+        """Return one line of text that names the range for ever."""
+        return f"{self.batch_id} {self.object_name}#{self.generation}@{self.start}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +108,7 @@ class SubmissionFields(TypedDict, total=False):
     terms: Terms
     deadline_at: datetime | None
     rounds: int
+    retry: Retry | None
     reason: str
     attempts: int
     next_action_at: datetime | None
@@ -124,6 +133,7 @@ class BatchFields(TypedDict, total=False):
     cost_pusd: int
     found: bytes
     successor: str
+    repeats: bool
     reason: str
     attempts: int
     next_action_at: datetime | None

@@ -57,6 +57,12 @@ class Settings:
     prices: str = ""
     tenant_label: str = "tenant"
     tenant_shares: Mapping[str, float] = field(default_factory=dict[str, float])
+    early_results: str = "yes"
+    range_bytes: int = 64 * 1024 * 1024
+    output_wait_s: float = 60.0
+    retry_rounds: int = 2
+    retry_wait_s: float = 300.0
+    retry_longest_s: float = 14_400.0
     failpoint: str = ""
     log_level: str = "info"
     log_format: str = "json"

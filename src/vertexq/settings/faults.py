@@ -114,6 +114,7 @@ def _word_faults(settings: Settings) -> Iterator[str]:
         ("log_format", ("json", "plain")),
         ("allow_open_broker", ("", "yes", "no")),
         ("preflight", ("park", "warn")),
+        ("early_results", ("yes", "no")),
     ):
         value: str = getattr(settings, name)
         if value.lower() not in words:

@@ -31,6 +31,7 @@ TEXTS: dict[str, str] = {
     "location": "GOOGLE_CLOUD_LOCATION",
     "prices": "VERTEXQ_PRICES",
     "tenant_label": "VERTEXQ_TENANT_LABEL",
+    "early_results": "VERTEXQ_EARLY_RESULTS",
     "failpoint": "VERTEXQ_FAILPOINT",
     "log_level": "VERTEXQ_LOG_LEVEL",
     "log_format": "VERTEXQ_LOG_FORMAT",
@@ -55,6 +56,11 @@ NUMBERS: dict[str, Number] = {
     "rows_in_flight": Number("VERTEXQ_ROWS_IN_FLIGHT", 0, 10**15),
     "tokens_in_flight": Number("VERTEXQ_TOKENS_IN_FLIGHT", 0, 10**18),
     "daily_cap_usd": Number("VERTEXQ_DAILY_CAP_USD", 0.0, 10**6),
+    "range_bytes": Number("VERTEXQ_RANGE_BYTES", 1024, 1024**4),
+    "output_wait_s": Number("VERTEXQ_OUTPUT_WAIT_S", 0.0, DAY_S),
+    "retry_rounds": Number("VERTEXQ_RETRY_ROUNDS", 0, 20),
+    "retry_wait_s": Number("VERTEXQ_RETRY_WAIT_S", 0.0, DAY_S),
+    "retry_longest_s": Number("VERTEXQ_RETRY_LONGEST_S", 0.0, 7 * DAY_S),
     "assumed_output_tokens": Number("VERTEXQ_ASSUMED_OUTPUT_TOKENS", 1, 10**6),
 }
 VARIABLES: frozenset[str] = (

@@ -51,6 +51,12 @@ class Options:
     daily_cap_pusd: int | None = None
     assumed_output_tokens: int = 1_024
     tenant_shares: Mapping[str, float] = field(default_factory=dict[str, float])  # 1.0 for all others
+    early_results: bool = True
+    range_bytes: int = 64 * 1024 * 1024
+    output_wait_s: float = 60.0
+    retry_rounds: int = 2
+    retry_wait_s: float = 300.0
+    retry_longest_s: float = 14_400.0
     slice_s: float = 120.0
     chunk_rows: int = 5_000
     chunk_bytes: int = 8 * 1024 * 1024

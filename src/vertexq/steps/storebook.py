@@ -17,9 +17,9 @@ T = TypeVar("T")
 class StoreBook:
     """Opens stores by name. ``urls`` is what the worker's environment says (``VERTEXQ_STORE_<NAME>``)."""
 
-    def __init__(self, urls: Mapping[str, str], *, storage_endpoint: str = "") -> None:
+    def __init__(self, urls: Mapping[str, str], *, storage_endpoint: str = "", ledger_url: str = "") -> None:
         self._urls = dict(urls)
-        self._storage_endpoint = storage_endpoint
+        self._options = {"storage_endpoint": storage_endpoint, "ledger_url": ledger_url}
         self._open: dict[str, _OpenStore] = {}
 
     async def call(self, name: str, use: Callable[[Store], T]) -> T:
@@ -50,7 +50,7 @@ class StoreBook:
     def _prepared(self, name: str, opened: _OpenStore) -> Store:
         if opened.store is None:
             self.check(name)
-            store = open_store(self._urls[name], storage_endpoint=self._storage_endpoint)
+            store = open_store(self._urls[name], **self._options)
             store.prepare()
             opened.store = store
         return opened.store

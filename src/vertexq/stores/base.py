@@ -42,6 +42,9 @@ class Store(ABC):
     takes_storage_endpoint: ClassVar[bool] = False
     """Whether the constructor takes ``storage_endpoint=``, the base URL of a Cloud Storage emulator."""
 
+    takes_ledger: ClassVar[bool] = False
+    """Whether the constructor takes ``ledger_url=``, as one without a memory of its own needs it."""
+
     def __init__(self, url: str) -> None:
         self.url = url
 
@@ -91,10 +94,11 @@ class Store(ABC):
             return mended.keys
         return frozenset()
 
-    def finish(self, submission_id: str) -> None:  # noqa: B027  (most stores have nothing to publish)
+    def finish(self, submission_id: str, *, repeats: bool = False) -> None:  # noqa: B027  (most have nothing to do)
         """Publish a submission all of whose ranges are complete (file stores write their manifest).
 
-        Safe to repeat: the same rows give the same published bytes.
+        With ``repeats``, ranges that were read at the same time may have held the same key, of which no
+        chunk's ``replacing`` tells. Safe to repeat: the same rows give the same published bytes.
         """
 
     @abstractmethod

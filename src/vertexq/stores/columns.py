@@ -60,7 +60,14 @@ COLUMNS: tuple[Column, ...] = (
     Column("source_generation", _T.INTEGER, "that object's generation"),
     Column("source_offset", _T.INTEGER, "where the row's line starts in it, in bytes"),
     Column("attempt", _T.INTEGER, "which round answered; counts from 1", required=True),
+    Column(
+        "reason", _T.TEXT, "one word for what is not as it should be: SAFETY, MAX_TOKENS, invalid_json, …"
+    ),
+    Column("parsed", _T.JSON, "the answer as a value, when it was asked for in JSON"),
+    Column("function_calls", _T.JSON, "the functions that the model wants called, as a list"),
 )
+JSON_COLUMNS: tuple[int, ...] = tuple(at for at, column in enumerate(COLUMNS) if column.type is _T.JSON)
+"""Where JSON stands in a ``Row``."""
 
 RANK_SQL = (
     "CASE {0}outcome "
@@ -81,13 +88,14 @@ def better_sql(new: str, old: str) -> str:
 def result_of(values: Sequence[Any]) -> Result:
     """Make a ``Result`` of a stored row: the columns in order.
 
-    ``processed_at`` may be RFC 3339 text, ``response`` JSON text, bytes or an object.
+    ``processed_at`` may be RFC 3339 text, JSON text or bytes.
     """
     fields = dict(zip(RESULT_COLUMNS, values, strict=True))
     fields["outcome"] = Outcome(fields["outcome"])
     fields["processed_at"] = instant(fields["processed_at"])
-    if isinstance(fields["response"], str | bytes):
-        fields["response"] = decode(fields["response"])
+    for at in JSON_COLUMNS:
+        if isinstance(values[at], str | bytes):
+            fields[RESULT_COLUMNS[at]] = decode(values[at])
     return Result(**fields)
 
 

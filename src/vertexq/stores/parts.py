@@ -17,11 +17,10 @@ import orjson
 from vertexq.errors import BadInput
 from vertexq.results import RESULT_COLUMNS, Chunk, Progress, QuarantinedLine, Result, Row, SourceRange
 from vertexq.stores.base import Committed
-from vertexq.stores.columns import decode, result_of
+from vertexq.stores.columns import JSON_COLUMNS, decode, result_of
 
 MANIFEST = "_MANIFEST.json"
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,63}")
-_RESPONSE = RESULT_COLUMNS.index("response")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +147,11 @@ def encode_rows(rows: Iterable[Row]) -> bytes:
 
 def _line(row: Row) -> bytes:
     fields: dict[str, Any] = dict(zip(RESULT_COLUMNS, row, strict=True))
-    if row.response is not None:
-        # Between tokens a raw line end is only white space; inside a string JSON does not allow one.
-        fields["response"] = orjson.Fragment(row.response.replace(b"\n", b" "))
+    for at in JSON_COLUMNS:
+        raw = row[at]
+        if isinstance(raw, bytes):
+            # Between tokens a raw line end is only white space; inside a string JSON does not allow one.
+            fields[RESULT_COLUMNS[at]] = orjson.Fragment(raw.replace(b"\n", b" "))
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -52,7 +52,7 @@ class PartsStore(Store):
         """Name the folder; the files to read are in its manifest once the submission is done."""
         return self._shelf.address(folder_name(submission_id))
 
-    def finish(self, submission_id: str) -> None:
+    def finish(self, submission_id: str, *, repeats: bool = False) -> None:  # noqa: ARG002
         """Drop rows that better ones replaced, remove stray files, then write the manifest."""
         folder = folder_name(submission_id)
         with self._contest(folder) as contest:

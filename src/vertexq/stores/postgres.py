@@ -30,7 +30,7 @@ from vertexq.results import (
 )
 from vertexq.stores import postgres_sql as sql
 from vertexq.stores.base import Committed, RowsRefused, Store, admit, without_secrets
-from vertexq.stores.columns import instant, result_of
+from vertexq.stores.columns import JSON_COLUMNS, instant, result_of
 from vertexq.stores.poison import unstorable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -45,7 +45,6 @@ _DEFAULTS: dict[str, Any] = {
     "tcp_user_timeout": 60_000,  # milliseconds
 }
 _INSTANT = RESULT_COLUMNS.index("processed_at")
-_RESPONSE = RESULT_COLUMNS.index("response")
 _UNREACHABLE = ("08", "53", "57", "58", "XX")
 """SQLSTATE classes of a server that is gone, full, going down or broken."""
 _ROWS_REFUSED = ("22", "23", "54")
@@ -211,12 +210,12 @@ def _copy(
 
 
 def _record(row: Row) -> Sequence[object]:
-    return (
-        *row[:_INSTANT],
-        instant(row.processed_at),
-        None if row.response is None else Json(row.response, dumps=_as_it_is),
-        *row[_RESPONSE + 1 :],
-    )
+    values: list[object] = list(row)
+    values[_INSTANT] = instant(row.processed_at)
+    for at in JSON_COLUMNS:
+        if values[at] is not None:
+            values[at] = Json(values[at], dumps=_as_it_is)
+    return values
 
 
 def _as_it_is(raw: bytes) -> bytes:

@@ -18,7 +18,6 @@ from vertexq.stores.columns import COLUMNS, ColumnType, better_sql, result_of
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one; a chunk takes well under a second."""
 
-_RESPONSE = Row._fields.index("response")
 _TYPES = {
     ColumnType.TEXT: "TEXT",
     ColumnType.INTEGER: "INTEGER",
@@ -167,4 +166,6 @@ def _known(db: sqlite3.Connection, source: SourceRange) -> Committed | None:
 
 
 def _stored(row: Row) -> Sequence[object]:
-    return row if row.response is None else (*row[:_RESPONSE], row.response.decode(), *row[_RESPONSE + 1 :])
+    if row.response is None and row.parsed is None and row.function_calls is None:
+        return row
+    return [value.decode() if isinstance(value, bytes) else value for value in row]
