@@ -14,7 +14,7 @@ from vertexq.families.gemini import read
 from vertexq.lines import Block, Oversized
 from vertexq.model import Usage
 from vertexq.prices import Price
-from vertexq.results import Outcome, Row
+from vertexq.results import Row
 from vertexq.rows import Match, ReadContext, Reading, RowReader
 
 PRICE = Price(150_000, 1_250_000, 30_000)
