@@ -1,0 +1,169 @@
+"""Where rows land in a table of the user's own: its name, which of our columns, and their names. No I/O.
+
+``?table=answers&columns=key:id,text:answer,cost_usd`` in a store's URL: the table ``answers`` with the
+columns ``id``, ``answer`` and ``cost_usd``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, cast
+from urllib.parse import unquote_plus
+
+from vertexq.errors import BadSettings
+from vertexq.results import RESULT_COLUMNS, Outcome, Result, Row
+from vertexq.stores.columns import COLUMNS, Column, result_of
+
+TABLE = "vertexq_results"
+OWN_TABLES = ("vertexq_quarantine", "vertexq_progress")
+"""Tables of the store itself, which keep their names whatever the layout says."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_BY_NAME = {column.name: column for column in COLUMNS}
+_UNKNOWN: dict[str, Any] = {**dict.fromkeys(RESULT_COLUMNS), "outcome": Outcome.SUCCEEDED.value, "attempt": 1}
+_UNKNOWN["batch_id"] = ""
+
+
+@dataclass(frozen=True)  # no slots: what is worked out once is kept
+class Layout:
+    """The results table: ``names`` pairs each of our columns that it holds with its name there, in order."""
+
+    table: str = TABLE
+    names: tuple[tuple[Column, str], ...] = tuple((column, column.name) for column in COLUMNS)
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Tell whether every column is there."""
+        return len(self.names) == len(COLUMNS)
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Return our columns, in the table's order."""
+        return tuple(column for column, _ in self.names)
+
+    @cached_property
+    def at(self) -> tuple[int, ...]:
+        """Return where each of the table's columns stands in a ``Row``."""
+        return tuple(RESULT_COLUMNS.index(column.name) for column in self.columns)
+
+    @cached_property
+    def pick(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        """Return the function that takes the table's columns out of a row."""
+        if self.columns == COLUMNS:
+            return tuple
+        if len(self.at) == 1:
+            (only,) = self.at
+            return lambda row: (row[only],)
+        return cast(Callable[[Sequence[Any]], tuple[Any, ...]], itemgetter(*self.at))
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """Return the columns that tell rows apart, by name: the submission, when it is held, and the key."""
+        found = (self.name_of("submission_id"), self.name_of("key"))
+        return tuple(name for name in found if name)
+
+    @cached_property
+    def is_judged(self) -> bool:
+        """Tell whether the table itself says which of two rows of a key is the better one.
+
+        Without ``outcome`` and ``attempt`` it does not, and ``replaces`` decides.
+        """
+        return bool(self.name_of("outcome") and self.name_of("attempt"))
+
+    def name_of(self, column: str) -> str:
+        """Return the name in the table of our ``column``; "" when the table does not hold it."""
+        return next((name for ours, name in self.names if ours.name == column), "")
+
+    def result_of(self, values: Sequence[Any], *, submission_id: str) -> Result:
+        """Make a ``Result`` of a stored row; what the table does not hold is None, the outcome succeeded."""
+        if self.columns == COLUMNS:
+            return result_of(values)
+        known = zip((column.name for column in self.columns), values, strict=True)
+        fields = {**_UNKNOWN, "submission_id": submission_id, **dict(known)}
+        return result_of(tuple(fields[name] for name in RESULT_COLUMNS))
+
+
+def replaces(row: Row, replacing: frozenset[str]) -> bool:
+    """Tell whether ``row`` takes the place of one of its key in a table that is not judged.
+
+    The ledger has judged what is in ``replacing``. Of two rows that it did not know of (ranges that were read
+    at the same time) one that succeeded is never the worse.
+    """
+    return row.key in replacing or row.outcome == Outcome.SUCCEEDED.value
+
+
+def split_layout(url: str, *, tables: bool = True) -> tuple[str, Layout]:
+    """Take the layout out of a store's ``url``; return the rest of the URL as it was, and the layout.
+
+    A store that has no tables says ``tables=False`` and takes ``columns=`` only. Raise ``BadSettings`` for a
+    layout that cannot be; nothing of the rest of the URL is in its text.
+    """
+    rest, options = take_options(url, "table", "columns")
+    if "table" in options and not tables:
+        raise BadSettings("this store has no tables: take table= out of its URL; columns= is understood")
+    table = options.get("table", TABLE)
+    _check_identifier("table", table)
+    if table.lower() in OWN_TABLES:
+        raise BadSettings(f"table={table} is a table of the store itself; name another one")
+    return rest, Layout(table, _names(options["columns"])) if "columns" in options else Layout(table)
+
+
+def take_options(url: str, *names: str) -> tuple[str, dict[str, str]]:
+    """Take the query's options called ``names`` out of ``url``; return the rest as it was, and their values.
+
+    Raise ``BadSettings`` for an option that is given twice.
+    """
+    place, _, query = url.partition("?")
+    kept: list[str] = []
+    taken: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        name, _, value = part.partition("=")
+        if name not in names:
+            kept.append(part)
+        elif name in taken:
+            raise BadSettings(f"{name}= stands twice in the store's URL; write it once")
+        else:
+            taken[name] = unquote_plus(value)
+    if not taken:
+        return url, taken
+    return f"{place}?{'&'.join(kept)}" if kept else place, taken
+
+
+def _names(text: str) -> tuple[tuple[Column, str], ...]:
+    pairs = tuple(_pairs(text))
+    ours = [column.name for column, _ in pairs]
+    theirs = [name.lower() for _, name in pairs]  # SQLite and DuckDB tell no case apart
+    for given in (ours, theirs):
+        for name in given:
+            if given.count(name) > 1:
+                raise BadSettings(f"columns= holds {name!r} twice; each column once, each under its own name")
+    if "key" not in ours:
+        raise BadSettings(
+            "columns= lacks key, which tells rows apart; write columns=key:id,… or columns=key,…"
+        )
+    return pairs
+
+
+def _pairs(text: str) -> Iterator[tuple[Column, str]]:
+    for part in text.split(","):
+        ours, colon, theirs = part.strip().partition(":")
+        if ours not in _BY_NAME:
+            raise BadSettings(
+                f"columns= holds {ours[:80]!r}, which is no column of results; there are "
+                f"{', '.join(RESULT_COLUMNS)}, each to be written as column or column:name_in_your_table"
+            )
+        name = theirs if colon else ours
+        _check_identifier(f"the name for {ours}", name)
+        yield _BY_NAME[ours], name
+
+
+def _check_identifier(what: str, name: str) -> None:
+    if not _IDENTIFIER.fullmatch(name):
+        raise BadSettings(
+            f"{what} is {name[:80]!r} in the store's URL; a name has letters, digits and underscores only "
+            "(a-z, A-Z, 0-9, _), begins with no digit and is at most 63 long"
+        )
