@@ -6,6 +6,7 @@ from typing import Self
 
 from vertexq.ledger.batches import Batches
 from vertexq.ledger.claims import Claims
+from vertexq.ledger.deliveries import Deliveries
 from vertexq.ledger.due import DueWork
 from vertexq.ledger.engine import open_engine
 from vertexq.ledger.flights import Flights
@@ -19,7 +20,7 @@ from vertexq.ledger.successors import Successors
 from vertexq.ledger.translation import translated
 
 
-class Ledger(Submissions, Batches, Slots, Spending, Flights, Strays, Queue, Successors, Claims, DueWork):
+class Ledger(Submissions, Batches, Slots, Spending, Flights, Strays, Queue, Successors, Claims, DueWork, Deliveries):
     """The SQL record of submissions and batches. Synchronous; safe in several threads, and across a fork."""
 
     @classmethod

@@ -200,6 +200,40 @@ audit = Table(
     Index("vertexq_audit_record", "record", "record_id", "id"),
 )
 
+deliveries = Table(
+    "vertexq_deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("submission_id", Text, nullable=False),
+    Column("body", LargeBinary),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("delivered_at", UtcDateTime),
+    Column("gone", Boolean, nullable=False, server_default=false()),
+    Column("reason", Prose, nullable=False, server_default=""),
+    *_lease_columns(),
+    Index(
+        "vertexq_deliveries_due",
+        *("target", "next_action_at"),
+        sqlite_where=text("next_action_at IS NOT NULL"),
+        postgresql_where=text("next_action_at IS NOT NULL"),
+    ),
+    Index("vertexq_deliveries_submission", "submission_id", "target"),
+)
+
+webhook_progress = Table(
+    "vertexq_webhook_progress",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("range_id", Text, primary_key=True),
+    Column("submission_id", Text, nullable=False),
+    Column("batch_id", Text, nullable=False),
+    Column("position", _BIG, nullable=False),
+    Column("fence", _BIG, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
 beats = Table(
     "vertexq_beats",
     metadata,

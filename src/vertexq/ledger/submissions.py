@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.deadlines import is_late
 from vertexq.errors import IdConflict
+from vertexq.ledger.announcements import announce_end
 from vertexq.ledger.at_once import at_once
 from vertexq.ledger.base import LedgerPart, change, check_move, fetch, write_audit
 from vertexq.ledger.caller import borrowed
@@ -239,4 +240,5 @@ def _move(
     )  # fmt: skip
     actor = claim.owner if claim else PRODUCER
     write_audit(connection, Record.SUBMISSION, row, came_from=submission.state, now=now, actor=actor)
+    announce_end(connection, row, now)
     return to_submission(row)

@@ -1,0 +1,295 @@
+"""The outbox: what others are to be told, kept until they have taken it; and how far webhook stores are."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from vertexq.ledger.base import LedgerPart
+from vertexq.ledger.schema import deliveries, webhook_progress
+from vertexq.ledger.times import database_now
+from vertexq.results import SourceRange
+
+_D, _P = deliveries.c, webhook_progress.c
+HINTS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """What somebody is to be told. The same ``id`` always has the same ``body``, which is JSON."""
+
+    id: str
+    kind: str  # vertexq.rows, vertexq.submission.done, …
+    target: str  # webhook:STORE or task:NAME@QUEUE, never an address or a secret
+    submission_id: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A delivery in the hands of one worker. ``attempts`` were made before this one."""
+
+    id: str
+    kind: str
+    target: str
+    submission_id: str
+    body: bytes = field(repr=False)
+    created_at: datetime
+    attempts: int
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRange:
+    """How far a webhook store has put a range into the outbox, and the highest token that wrote it."""
+
+    position: int
+    fence: int
+    state: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How the deliveries of a submission to one target stand; ``reason`` is the latest failure's."""
+
+    target: str
+    waiting: int
+    delivered: int
+    abandoned: int
+    reason: str
+
+
+class Deliveries(LedgerPart):
+    """The part of the ledger that knows what others are to be told."""
+
+    def outbox_range(self, store: str, range_id: str) -> OutboxRange | None:
+        """Return how far a range is in the outbox of a webhook store; None when it was never written."""
+        with self._reading() as connection:
+            return _known(connection, store, range_id)
+
+    def post(
+        self,
+        store: str,
+        source: SourceRange,
+        after: OutboxRange,
+        messages: Sequence[NewDelivery],
+        *,
+        admit: Callable[[OutboxRange | None], None],
+    ) -> None:
+        """Put messages into the outbox and move their range's position, in one transaction.
+
+        ``admit`` is given what is known of the range, which nobody else can write meanwhile, and raises when
+        the messages must not go in.
+        """
+        with self._writing() as connection:
+            begin = {"submission_id": source.submission_id, "batch_id": source.batch_id}
+            begin |= {"store": store, "range_id": source.id}
+            start = {"position": source.start, "fence": 0, "state": b""}
+            connection.execute(_insert_once(connection, webhook_progress, [begin | start]))
+            admit(_known(connection, store, source.id, locked=True))
+            insert_deliveries(connection, messages, database_now(connection))
+            connection.execute(
+                update(webhook_progress)
+                .where(_P.store == store, _P.range_id == source.id)
+                .values(position=after.position, fence=after.fence, state=after.state)
+            )
+
+    def remind_deliveries(self, *, resend_after_s: float) -> list[str]:
+        """Return the targets that something is due for, and note that a hint is being sent for it now."""
+        with self._writing() as connection:
+            now = database_now(connection)
+            before = now - timedelta(seconds=max(resend_after_s, 0.0))
+            hint, lease = _D.hint_sent_at, _D.lease_until
+            chosen = (
+                select(_D.id)
+                .where(_is_due(now), or_(hint.is_(None), hint < before, hint < lease))
+                .limit(HINTS_AT_ONCE)
+                .with_for_update(skip_locked=True)
+                .cte("chosen")
+            )
+            found = connection.execute(
+                update(deliveries)
+                .where(_D.id.in_(select(chosen.c.id)))
+                .values(hint_sent_at=now)
+                .returning(_D.target)
+            )
+            return sorted(set(found.scalars()))
+
+    def take_deliveries(self, target: str, *, owner: str, lease_s: float, limit: int) -> list[Delivery]:
+        """Take what is due for a target and in nobody's hands, the oldest first, for ``lease_s`` seconds.
+
+        Workers at the same time get different deliveries.
+        """
+        with self._writing() as connection:
+            now = database_now(connection)
+            chosen = (
+                select(_D.id)
+                .where(_D.target == target, _is_due(now))
+                .order_by(_D.next_action_at, _D.id)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+                .cte("chosen")
+            )
+            taken = connection.execute(
+                update(deliveries)
+                .where(_D.id.in_(select(chosen.c.id)))
+                .values(lease_owner=owner, lease_until=now + timedelta(seconds=lease_s), fence=_D.fence + 1)
+                .returning(*deliveries.c)
+            ).mappings()
+            return sorted((_delivery(row) for row in taken), key=lambda one: (one.created_at, one.id))
+
+    def note_delivered(self, one: Delivery) -> None:
+        """Note that somebody has taken a delivery, and drop its body."""
+        with self._writing() as connection:
+            now = database_now(connection)
+            done = {"delivered_at": now, "body": None, "next_action_at": None, "reason": ""}
+            _note(connection, one, {**done, "attempts": one.attempts + 1})
+
+    def put_off_delivery(self, one: Delivery, *, wait_s: float, reason: str) -> None:
+        """Note that a try failed; the next one is in ``wait_s`` seconds."""
+        with self._writing() as connection:
+            at = database_now(connection) + timedelta(seconds=wait_s)
+            _note(
+                connection, one,
+                {"next_action_at": at, "hint_sent_at": None, "attempts": one.attempts + 1, "reason": reason},
+            )  # fmt: skip
+
+    def abandon_delivery(self, one: Delivery, *, reason: str, gone: bool = False) -> None:
+        """Give a delivery up; its body stays, for ``deliver_again``.
+
+        With ``gone`` nothing more of its submission is sent to this target.
+        """
+        with self._writing() as connection:
+            given_up = {"next_action_at": None, "reason": reason, "gone": gone}
+            _note(connection, one, {**given_up, "attempts": one.attempts + 1})
+            if gone:
+                connection.execute(
+                    update(deliveries)
+                    .where(
+                        _D.submission_id == one.submission_id,
+                        _D.target == one.target,
+                        _D.next_action_at.is_not(None),
+                    )
+                    .values(next_action_at=None, reason=reason)
+                )
+
+    def let_go_of(self, taken: Iterable[Delivery]) -> None:
+        """Give back what was taken and not tried."""
+        with self._writing() as connection:
+            for one in taken:
+                _note(connection, one, {"hint_sent_at": None})
+
+    def hold_target(self, target: str, *, wait_s: float) -> None:
+        """Let nothing go to a target for ``wait_s`` seconds: it does not answer, or asks for that."""
+        with self._writing() as connection:
+            until = database_now(connection) + timedelta(seconds=wait_s)
+            connection.execute(
+                update(deliveries)
+                .where(_D.target == target, _D.next_action_at < until)
+                .values(next_action_at=until, hint_sent_at=None)
+            )
+
+    def deliver_again(self, submission_id: str) -> int:
+        """Make due again what was given up or waits for its next try; return how much that is."""
+        with self._writing() as connection:
+            again = update(deliveries).where(
+                _D.submission_id == submission_id, _D.delivered_at.is_(None), _D.body.is_not(None)
+            )
+            values = {"attempts": 0, "gone": False, "reason": "", "hint_sent_at": None}
+            values["next_action_at"] = database_now(connection)
+            return connection.execute(again.values(values)).rowcount
+
+    def told(self, submission_id: str) -> list[Told]:
+        """Return how the deliveries of a submission stand, target by target."""
+        waits, is_delivered = _D.next_action_at.is_not(None), _D.delivered_at.is_not(None)
+        query = (
+            select(
+                _D.target,
+                func.count().filter(waits),
+                func.count().filter(is_delivered),
+                func.count().filter(~waits, ~is_delivered),
+                func.max(_D.reason),
+            )
+            .where(_D.submission_id == submission_id)
+            .group_by(_D.target)
+            .order_by(_D.target)
+        )
+        with self._reading() as connection:
+            return [
+                Told(target=row[0], waiting=row[1], delivered=row[2], abandoned=row[3], reason=row[4])
+                for row in connection.execute(query)
+            ]
+
+
+def insert_deliveries(connection: Connection, messages: Sequence[NewDelivery], now: datetime) -> None:
+    """Put messages into the outbox, each id once, in the caller's transaction.
+
+    A target that is gone for a submission gets nothing more of it.
+    """
+    if not messages:
+        return
+    gone: dict[tuple[str, str], bool] = {}
+    rows = [_row(connection, one, now, gone) for one in messages]
+    connection.execute(_insert_once(connection, deliveries, rows))
+
+
+def _row(
+    connection: Connection, one: NewDelivery, now: datetime, gone: dict[tuple[str, str], bool]
+) -> dict[str, Any]:
+    to = (one.submission_id, one.target)
+    if to not in gone:
+        query = select(_D.id).where(_D.submission_id == to[0], _D.target == to[1], _D.gone).limit(1)
+        gone[to] = connection.execute(query).first() is not None
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "target": one.target,
+        "submission_id": one.submission_id,
+        "body": zlib.compress(one.body, 1),
+        "created_at": now,
+        "next_action_at": None if gone[to] else now,
+        "reason": "this target is gone for this submission" if gone[to] else "",
+        "fence": 0,
+        "attempts": 0,
+    }
+
+
+def _insert_once(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> Any:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(table).values(rows).on_conflict_do_nothing()
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return and_(_D.next_action_at <= now, or_(_D.lease_until.is_(None), _D.lease_until < now))
+
+
+def _note(connection: Connection, one: Delivery, values: dict[str, Any]) -> None:
+    """Change a delivery that is still in our hands, and let go of it; whoever has it now knows better."""
+    free = {"lease_owner": None, "lease_until": None}
+    still_ours = and_(_D.id == one.id, _D.fence == one.fence, _D.lease_until.is_not(None))
+    connection.execute(update(deliveries).where(still_ours).values({**values, **free}))
+
+
+def _known(connection: Connection, store: str, range_id: str, *, locked: bool = False) -> OutboxRange | None:
+    query = select(_P.position, _P.fence, _P.state).where(_P.store == store, _P.range_id == range_id)
+    row = connection.execute(query.with_for_update() if locked else query).one_or_none()
+    return None if row is None else OutboxRange(position=row[0], fence=row[1], state=bytes(row[2]))
+
+
+def _delivery(row: Any) -> Delivery:
+    return Delivery(
+        id=row["id"],
+        kind=row["kind"],
+        target=row["target"],
+        submission_id=row["submission_id"],
+        body=zlib.decompress(row["body"]),
+        created_at=row["created_at"],
+        attempts=row["attempts"],
+        fence=row["fence"],
+    )
