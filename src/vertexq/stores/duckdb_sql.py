@@ -1,0 +1,143 @@
+"""The statements of the DuckDB store, for a layout of its results table. No I/O.
+
+There is no primary key: its index would have to fit into memory. A chunk is merged by key instead, in the
+transaction that holds the file, so that no key is there twice.
+"""
+
+from __future__ import annotations
+
+from vertexq.results import OUTCOME_RANK
+from vertexq.stores.columns import ColumnType
+from vertexq.stores.layout import Layout
+
+TYPES = {
+    ColumnType.TEXT: "VARCHAR",
+    ColumnType.INTEGER: "BIGINT",
+    ColumnType.REAL: "DOUBLE",
+    ColumnType.INSTANT: "TIMESTAMPTZ",
+    ColumnType.JSON: "VARCHAR",  # Google's own spelling; the type JSON refuses lone surrogates
+}
+OWN_TABLES = (
+    """CREATE TABLE IF NOT EXISTS vertexq_quarantine (
+        submission_id VARCHAR NOT NULL, batch_id VARCHAR NOT NULL, source_object VARCHAR NOT NULL,
+        source_generation BIGINT NOT NULL, source_offset BIGINT NOT NULL, size_bytes BIGINT NOT NULL,
+        reason VARCHAR NOT NULL, raw BLOB NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS vertexq_progress (
+        range_id VARCHAR NOT NULL, submission_id VARCHAR NOT NULL, batch_id VARCHAR NOT NULL,
+        position BIGINT NOT NULL, fence BIGINT NOT NULL, state BLOB NOT NULL
+    )""",
+)
+HELD = "SELECT lower(column_name) FROM duckdb_columns() WHERE lower(table_name) = lower(?) AND NOT internal"
+KNOWN = "SELECT position, state, fence FROM vertexq_progress WHERE range_id = ?"
+FORGET = "DELETE FROM vertexq_progress WHERE range_id = ?"
+PROGRESS = "INSERT INTO vertexq_progress VALUES (?, ?, ?, ?, ?, ?)"
+QUARANTINE = (
+    "INSERT INTO vertexq_quarantine SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[]), "
+    "unnest($3::VARCHAR[]), unnest($4::BIGINT[]), unnest($5::BIGINT[]), unnest($6::BIGINT[]), "
+    "unnest($7::VARCHAR[]), unnest($8::BLOB[])"
+)
+READ_QUARANTINE = "SELECT * FROM vertexq_quarantine WHERE submission_id = ? ORDER BY ALL LIMIT ? OFFSET ?"
+
+PAGE_BYTES = 8 * 2**20
+_ROW_BYTES = 1024  # what a row takes in a reader beside its long texts
+
+
+def create(layout: Layout) -> str:
+    """Return the statement that makes the results table where there is none."""
+    columns = ", ".join(
+        f'"{name}" {TYPES[column.type]}{" NOT NULL" * column.required}' for column, name in layout.names
+    )
+    return f'CREATE TABLE IF NOT EXISTS "{layout.table}" ({columns})'
+
+
+def add_column(layout: Layout, name: str) -> str:
+    """Return the statement that adds the column called ``name`` to a table of an older version."""
+    kind = next(TYPES[column.type] for column, theirs in layout.names if theirs == name)
+    return f'ALTER TABLE "{layout.table}" ADD COLUMN IF NOT EXISTS "{name}" {kind}'
+
+
+def merge(layout: Layout) -> str:
+    """Return the statement that merges a chunk: its parameters are the table's columns, then ``wins``.
+
+    ``wins`` is a list of booleans: whether a row takes the place of one of its key whatever that one is.
+    """
+    given = [
+        f'unnest(${at}::{_given(column.type)}[]) AS "{name}"'
+        for at, (column, name) in enumerate(layout.names, 1)
+    ]
+    given.append(f"unnest(${len(given) + 1}::BOOLEAN[]) AS wins")
+    same = " AND ".join(f'r."{name}" = i."{name}"' for name in layout.key)
+    names = [name for _, name in layout.names]
+    values = [_stored(column.type, f'i."{name}"') for column, name in layout.names]
+    settings = ", ".join(f'"{name}" = {value}' for name, value in zip(names, values, strict=True))
+    return (
+        f'MERGE INTO "{layout.table}" AS r USING (SELECT {", ".join(given)}) AS i ON ({same}) '
+        f"WHEN MATCHED AND {_better(layout)} THEN UPDATE SET {settings} WHEN NOT MATCHED THEN INSERT "
+        f"({', '.join(_quoted(names))}) VALUES ({', '.join(values)})"
+    )
+
+
+def pages(layout: Layout) -> str:
+    """Return the statement for the last key of every page of a submission, in order."""
+    long = [
+        f'coalesce(strlen("{name}"::VARCHAR), 0)' for column, name in layout.names if _is_long(column.type)
+    ]
+    key = layout.name_of("key")
+    return (
+        f'SELECT max(last) FROM (SELECT "{key}" AS last, sum({" + ".join([*long, str(_ROW_BYTES)])}) '
+        f'OVER (ORDER BY "{key}" ROWS UNBOUNDED PRECEDING) // {PAGE_BYTES} AS page '
+        f'FROM "{layout.table}"{_where(layout)}) GROUP BY page ORDER BY page'
+    )
+
+
+def page(layout: Layout) -> str:
+    """Return the statement for the rows with keys after the first parameter up to the second."""
+    key = layout.name_of("key")
+    names = ", ".join(_read(column.type, f'"{name}"') for column, name in layout.names)
+    condition = f'("{key}" > $1 OR $1 IS NULL) AND "{key}" <= $2'
+    if "submission_id" in _ours(layout):
+        condition += f' AND "{layout.name_of("submission_id")}" = $3'
+    return f'SELECT {names} FROM "{layout.table}" WHERE {condition} ORDER BY "{key}"'
+
+
+def _better(layout: Layout) -> str:
+    if not layout.is_judged:
+        return "i.wins"
+    outcome, attempt = layout.name_of("outcome"), layout.name_of("attempt")
+    new, old = (f'{_rank(f"{table}.{chr(34)}{outcome}{chr(34)}")}, {table}."{attempt}"' for table in "ir")
+    return f"({new}) > ({old})"
+
+
+def _rank(outcome: str) -> str:
+    cases = " ".join(f"WHEN '{name}' THEN {rank}" for name, rank in OUTCOME_RANK.items())
+    return f"CASE {outcome} {cases} ELSE -1 END"
+
+
+def _given(kind: ColumnType) -> str:
+    return "BIGINT" if kind is ColumnType.INSTANT else TYPES[kind]  # microseconds since 1970
+
+
+def _stored(kind: ColumnType, value: str) -> str:
+    return f"make_timestamp({value})::TIMESTAMPTZ" if kind is ColumnType.INSTANT else value
+
+
+def _read(kind: ColumnType, value: str) -> str:
+    return f"epoch_us({value}::TIMESTAMPTZ)" if kind is ColumnType.INSTANT else f"{value}::{TYPES[kind]}"
+
+
+def _is_long(kind: ColumnType) -> bool:
+    return kind in {ColumnType.TEXT, ColumnType.JSON}
+
+
+def _where(layout: Layout) -> str:
+    name = layout.name_of("submission_id")
+    return f' WHERE "{name}" = $1' if name else ""
+
+
+def _ours(layout: Layout) -> set[str]:
+    return {column.name for column in layout.columns}
+
+
+def _quoted(names: list[str]) -> list[str]:
+    return [f'"{name}"' for name in names]
