@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from vertexq.broker import CeleryProducers
 from vertexq.google.auth import default_tokens
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
@@ -43,8 +44,12 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
         transport = await stack.enter_async_context(
             Transport(tokens, deadline_s=settings.request_deadline_s, restraint=restraint)
         )
-        stores = StoreBook(settings.stores, storage_endpoint=settings.storage_endpoint)
+        stores = StoreBook(
+            settings.stores, storage_endpoint=settings.storage_endpoint, ledger_url=settings.ledger_url
+        )
         stack.push_async_callback(stores.close)
+        producers = CeleryProducers(settings.producer_broker_url, key_prefix=settings.producer_key_prefix)
+        stack.callback(producers.close)
         yield Services(
             ledger=ledger,
             vertex=Vertex(transport, endpoint=settings.vertex_endpoint),
@@ -56,6 +61,8 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
             owner=owner(),
             luck=random.random,
             prices=prices,
+            webhooks=settings.webhooks(),
+            producers=producers,
         )
 
 

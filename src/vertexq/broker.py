@@ -89,3 +89,43 @@ class CeleryHints:
     def close(self) -> None:
         """Close the connections."""
         self._app.close()
+
+
+class CeleryProducers:
+    """Sends messages to the tasks of those who enqueue; their broker may be ours or another one.
+
+    ``key_prefix`` is the ``global_keyprefix`` of their Celery app, which has none unless they set one.
+    """
+
+    def __init__(self, broker_url: str, *, key_prefix: str = "") -> None:
+        self._app = Celery("vertexq-tells", broker=broker_url, set_as_current=False)
+        self._app.conf.update(
+            task_serializer="json",
+            task_ignore_result=True,
+            broker_transport_options={**TRANSPORT_OPTIONS, "global_keyprefix": key_prefix},
+            broker_connection_timeout=5,
+        )
+
+    def tell(self, task: str, queue: str, message_id: str, event: dict[str, Any]) -> None:
+        """Send ``event`` to a task as its keyword ``event``; raise ``Unreachable`` when it is not taken."""
+        to: dict[str, Any] = {"queue": Queue(queue, routing_key=queue)}  # the types know names only
+        try:
+            self._app.send_task(
+                task,
+                kwargs={"event": event},
+                task_id=message_id,
+                **to,
+                ignore_result=True,
+                retry=False,
+                argsrepr="()",
+                kwargsrepr=message_id,
+            )
+        except (KombuError, RedisError, OSError) as error:
+            raise Unreachable(
+                f"the producers' broker did not take the message ({type(error).__name__}); check "
+                "VERTEXQ_PRODUCER_BROKER_URL (default: VERTEXQ_BROKER_URL) and that Redis is running"
+            ) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._app.close()

@@ -252,6 +252,7 @@ class Client:
             url,
             storage_endpoint=self._settings.storage_endpoint,
             ledger_url=self._settings.ledger_url,
+            name=name,
         )
         store.prepare()
         return store

@@ -17,6 +17,7 @@ class TaskName(StrEnum):
     CANCEL = "vertexq.cancel"  # submission id
     DEADLINE = "vertexq.deadline"  # submission id
     RERUN = "vertexq.rerun"  # submission id: rows without an answer go into new batches
+    DELIVER = "vertexq.deliver"  # target: webhook:STORE or task:NAME@QUEUE
     SWEEP = "vertexq.sweep"  # nothing: finds what is due and sends its hints
 
 
@@ -27,6 +28,7 @@ class QueueName(StrEnum):
     STAGE = "vertexq.stage"
     CREATE = "vertexq.create"
     INGEST = "vertexq.ingest"
+    DELIVER = "vertexq.deliver"  # what others are told; a slow receiver holds up nothing else
 
 
 QUEUE_OF: dict[TaskName, QueueName] = {
@@ -39,5 +41,6 @@ QUEUE_OF: dict[TaskName, QueueName] = {
     TaskName.CANCEL: QueueName.CONTROL,
     TaskName.DEADLINE: QueueName.CONTROL,
     TaskName.RERUN: QueueName.STAGE,
+    TaskName.DELIVER: QueueName.DELIVER,
     TaskName.SWEEP: QueueName.CONTROL,
 }

@@ -14,6 +14,7 @@ from vertexq.families import family_of
 from vertexq.ids import checked_submission_id, new_submission_id
 from vertexq.model import Estimate, NewSubmission, Policy, SourceKind, Terms
 from vertexq.places import check_labels, check_place
+from vertexq.recipients import recipient_of
 from vertexq.sources.kinds import Format, check_objects, format_of, is_packed
 from vertexq.sources.template import Template
 from vertexq.terms import checked_terms
@@ -46,6 +47,7 @@ class Order:
         check_place(self.project, self.location)
         check_labels(self.labels)
         checked_terms(self.terms)
+        recipient_of(self.on_complete)
         if not self.key_field or len(self.key_field) > _FIELD_LIMIT:
             raise BadInput("the key's field must have a name, of at most 300 characters")
         mending = [name for name in _MENDING if getattr(self.policy, name)]

@@ -43,6 +43,7 @@ STEPS: dict[TaskName, Callable[..., Awaitable[None]]] = {
     TaskName.CANCEL: steps.cancel,
     TaskName.DEADLINE: steps.deadline,
     TaskName.RERUN: steps.rerun,
+    TaskName.DELIVER: steps.deliver,
 }
 
 
@@ -143,7 +144,7 @@ async def built(home: Path, timing: Timing) -> AsyncGenerator[House]:
             "lines": f"jsonl:///{home}/lines",
             "cloud": "jsonl+gs://staging/results",
         }
-        stores = StoreBook(urls, storage_endpoint=simulator.url)
+        stores = StoreBook(urls, storage_endpoint=simulator.url, ledger_url=f"sqlite:///{home}/ledger.db")
         stack.push_async_callback(stores.close)
         letters = Letterbox()
         services = Services(

@@ -201,8 +201,8 @@ class Deliveries(LedgerPart):
             again = update(deliveries).where(
                 _D.submission_id == submission_id, _D.delivered_at.is_(None), _D.body.is_not(None)
             )
-            values = {"attempts": 0, "gone": False, "reason": "", "hint_sent_at": None}
-            values["next_action_at"] = database_now(connection)
+            now = database_now(connection)
+            values = {"next_action_at": now, "attempts": 0, "gone": False, "reason": "", "hint_sent_at": None}
             return connection.execute(again.values(values)).rowcount
 
     def told(self, submission_id: str) -> list[Told]:

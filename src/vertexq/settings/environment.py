@@ -15,6 +15,7 @@ from vertexq.errors import BadSettings, UnknownStore
 from vertexq.settings.faults import faults_of, misspelt, number_in
 from vertexq.settings.variables import NUMBERS, SHARES, STORE_PREFIX, TEXTS
 from vertexq.shares import parse_shares
+from vertexq.webhooks.address import Webhook, is_webhook, secret_names, webhook_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class Settings:
     broker_url: str = field(default="", repr=False)
     ledger_url: str = field(default="", repr=False)
     allow_open_broker: str = ""
+    producer_broker_url: str = field(default="", repr=False)
+    producer_key_prefix: str = ""
     staging: str = ""
     preflight: str = "park"
     vertex_endpoint: str = ""
@@ -35,6 +38,7 @@ class Settings:
     project: str = ""
     location: str = "global"
     stores: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     poll_interval_s: float = 30.0
     poll_longest_s: float = 600.0
     settle_time_s: float = 900.0
@@ -122,11 +126,16 @@ class Settings:
             "for example sqlite:///results.db"
         )
 
+    def webhooks(self) -> dict[str, Webhook]:
+        """Return where the webhook stores post to, by name, with their secrets; raise ``BadSettings``."""
+        return {name: webhook_of(url, self.secrets) for name, url in self.stores.items() if is_webhook(url)}
+
     @classmethod
     def _read(cls, given: Mapping[str, str], *, needed: tuple[str, ...]) -> Self:
         faults = list(misspelt(given))
         wrong: set[str] = set()
-        values: dict[str, Any] = {"stores": _stores(given)}
+        stores = _stores(given)
+        values: dict[str, Any] = {"stores": stores, "secrets": _secrets(given, stores)}
         for name, variable in TEXTS.items():
             if variable in given:
                 values[name] = given[variable]
@@ -150,9 +159,11 @@ class Settings:
 
     def _with_defaults(self) -> Self:
         home = Path(self.home)
+        broker_url = self.broker_url or socket_url(home / "valkey")
         return replace(
             self,
-            broker_url=self.broker_url or socket_url(home / "valkey"),
+            broker_url=broker_url,
+            producer_broker_url=self.producer_broker_url or broker_url,
             ledger_url=self.ledger_url or f"sqlite:///{home}/ledger.db",
             stores=MappingProxyType(dict(self.stores)),
         )
@@ -164,6 +175,12 @@ _WHOLE = frozenset(one.name for one in fields(Settings) if one.type == "int")
 def _given(environ: Mapping[str, str] | None) -> dict[str, str]:
     found = os.environ if environ is None else environ
     return {name: value.strip() for name, value in found.items() if value.strip()}
+
+
+def _secrets(given: Mapping[str, str], stores: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the webhook stores name; one that is not set is missed where it is needed."""
+    names = {name for url in stores.values() if is_webhook(url) for name in secret_names(url)}
+    return {name: given[name] for name in names if name in given}
 
 
 def _stores(given: Mapping[str, str]) -> dict[str, str]:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from vertexq.addresses import LOOSE, is_loose
+from vertexq.errors import BadSettings
 from vertexq.model import GcsUri
 from vertexq.settings.variables import NO_LEDGER, STORE_PREFIX, TEXTS, VARIABLES, Number
+from vertexq.webhooks.address import is_webhook, webhook_of
 
 if TYPE_CHECKING:
     from vertexq.settings.environment import Settings
@@ -43,6 +45,7 @@ def faults_of(settings: Settings, needed: tuple[str, ...], wrong: set[str]) -> I
         yield from _url_faults("VERTEXQ_LEDGER_URL", settings.ledger_url, LEDGER_SCHEMES)
     for name, url in settings.stores.items():
         yield from _url_faults(f"{STORE_PREFIX}{name.upper()}", url, ())
+    yield from _webhook_faults(settings, signs=bool(needed))
     yield from _place_faults(settings)
     yield from _word_faults(settings)
     yield from _time_faults(settings, wrong)
@@ -92,6 +95,18 @@ def _broker_faults(settings: Settings) -> Iterator[str]:
             "you pay for; give it a password, or set VERTEXQ_ALLOW_OPEN_BROKER=yes when the network keeps "
             "others out"
         )
+
+
+def _webhook_faults(settings: Settings, *, signs: bool) -> Iterator[str]:
+    """Check what can be checked; whoever ``signs`` messages, as workers do, needs the secrets too."""
+    for name, url in settings.stores.items():
+        if is_webhook(url) and _split(url) is not None and not is_loose(url):
+            try:
+                webhook_of(url, settings.secrets if signs else None)
+            except BadSettings as error:
+                yield f"{STORE_PREFIX}{name.upper()}: {error}"
+    if settings.producer_broker_url:
+        yield from _url_faults(TEXTS["producer_broker_url"], settings.producer_broker_url, BROKER_SCHEMES)
 
 
 def _place_faults(settings: Settings) -> Iterator[str]:

@@ -23,6 +23,8 @@ TEXTS: dict[str, str] = {
     "broker_url": "VERTEXQ_BROKER_URL",
     "ledger_url": "VERTEXQ_LEDGER_URL",
     "allow_open_broker": "VERTEXQ_ALLOW_OPEN_BROKER",
+    "producer_broker_url": "VERTEXQ_PRODUCER_BROKER_URL",
+    "producer_key_prefix": "VERTEXQ_PRODUCER_KEY_PREFIX",
     "staging": "VERTEXQ_STAGING",
     "preflight": "VERTEXQ_PREFLIGHT",
     "vertex_endpoint": "VERTEXQ_VERTEX_ENDPOINT",

@@ -3,6 +3,7 @@
 from vertexq.steps.cancel import cancel
 from vertexq.steps.create import create
 from vertexq.steps.deadline import deadline
+from vertexq.steps.deliver import deliver
 from vertexq.steps.dispatch import dispatch
 from vertexq.steps.enqueue import enqueue
 from vertexq.steps.ingest import ingest
@@ -16,6 +17,7 @@ __all__ = [
     "cancel",
     "create",
     "deadline",
+    "deliver",
     "dispatch",
     "enqueue",
     "ingest",

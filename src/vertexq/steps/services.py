@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
+from vertexq.errors import UnknownStore, Unreachable
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Ledger
@@ -17,6 +18,8 @@ from vertexq.prices import PriceBook
 from vertexq.retry import Backoff
 from vertexq.steps.storebook import StoreBook
 from vertexq.steps.surveyed import Surveyed
+from vertexq.webhooks.address import Webhook
+from vertexq.webhooks.verdict import WAITS_S
 
 
 class Hints(Protocol):
@@ -25,6 +28,23 @@ class Hints(Protocol):
     def send(self, task: TaskName, *args: str) -> None:
         """Send one hint. It carries ids only and never raises: the sweeper sends it again."""
         ...
+
+
+class Producers(Protocol):
+    """Sends messages to the Celery tasks of those who enqueue."""
+
+    def tell(self, task: str, queue: str, message_id: str, event: dict[str, Any]) -> None:
+        """Send ``event`` to a task; raise ``Unreachable`` when the broker does not take it."""
+        ...
+
+
+class NoProducers:
+    """Reaches nobody: for those who have no broker."""
+
+    def tell(self, task: str, queue: str, message_id: str, event: dict[str, Any]) -> None:
+        """Raise ``Unreachable``."""
+        del queue, message_id, event
+        raise Unreachable(f"the task {task} cannot be told: there is no broker here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +74,13 @@ class Options:
     early_results: bool = True
     range_bytes: int = 64 * 1024 * 1024
     output_wait_s: float = 60.0
+    bad_lines: int = 1_000
+    bad_lines_share: float = 0.5
     retry_rounds: int = 2
     retry_wait_s: float = 300.0
     retry_longest_s: float = 14_400.0
+    webhook_timeout_s: float = 20.0
+    webhook_waits_s: tuple[float, ...] = WAITS_S
     slice_s: float = 120.0
     chunk_rows: int = 5_000
     chunk_bytes: int = 8 * 1024 * 1024
@@ -78,6 +102,17 @@ class Services:
     luck: Callable[[], float]  # a random number in [0, 1), for jitter
     prices: PriceBook = field(default_factory=PriceBook.shipped)
     surveyed: Surveyed = field(default_factory=Surveyed)
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict[str, Webhook])  # by the store's name
+    producers: Producers = field(default_factory=NoProducers)
+
+    def webhook(self, store: str) -> Webhook:
+        """Return where the webhook store of this name posts to; raise ``UnknownStore``."""
+        if store not in self.webhooks:
+            raise UnknownStore(
+                f"no webhook store is called {store!r} here; set VERTEXQ_STORE_{store.upper()} to "
+                "webhook+https://host/path?secret_env=NAME in the environment of the workers"
+            )
+        return self.webhooks[store]
 
 
 def seconds(value: float) -> timedelta:

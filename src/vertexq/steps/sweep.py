@@ -44,6 +44,8 @@ async def sweep(services: Services) -> None:
     if due:
         log.info("swept", due=len(due), hints=len(hints))
     _remind_of_deadlines(services)
+    for target in services.ledger.remind_deliveries(resend_after_s=services.options.resend_after_s):
+        services.hints.send(TaskName.DELIVER, target)
     for project, location in services.ledger.waiting_places():
         await dispatch(services, project, location)
 

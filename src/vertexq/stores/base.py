@@ -43,7 +43,7 @@ class Store(ABC):
     """Whether the constructor takes ``storage_endpoint=``, the base URL of a Cloud Storage emulator."""
 
     takes_ledger: ClassVar[bool] = False
-    """Whether the constructor takes ``ledger_url=``, as one without a memory of its own needs it."""
+    """Whether the constructor takes ``ledger_url=`` and ``name=``, as one without a memory of its own does."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -1,0 +1,1 @@
+"""Webhooks by the Standard Webhooks specification: addresses, signatures, the store, and the sender."""
