@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import uuid
@@ -21,6 +22,8 @@ from vertexq.results import Outcome
 from vertexq.stores import Store, open_store
 from vertexq.testing.servers import postgres_server
 from vertexq.testing.store_rows import STEP_BYTES, SUBMISSION, chunk, chunks_of, row, source_range
+
+_COMMIT = re.compile(rb"COMMIT\s*\0")
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +221,7 @@ class _Wire:
     def _to_server(self, client: socket.socket, upstream: socket.socket, committing: threading.Event) -> None:
         with client, suppress(OSError):
             while data := client.recv(65536):
-                if self.cut_after_commit and b"COMMIT" in data:
+                if self.cut_after_commit and _COMMIT.search(data):
                     committing.set()
                 upstream.sendall(data)
             upstream.shutdown(socket.SHUT_WR)

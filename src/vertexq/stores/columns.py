@@ -69,20 +69,19 @@ COLUMNS: tuple[Column, ...] = (
 JSON_COLUMNS: tuple[int, ...] = tuple(at for at, column in enumerate(COLUMNS) if column.type is _T.JSON)
 """Where JSON stands in a ``Row``."""
 
-RANK_SQL = (
-    "CASE {0}outcome "
-    + " ".join(f"WHEN '{name}' THEN {rank}" for name, rank in OUTCOME_RANK.items())
-    + " ELSE -1 END"
-)
-"""A row's rank as SQL; ``{0}`` is the table's name and a dot, or nothing."""
+_RANKS = " ".join(f"WHEN '{name}' THEN {rank}" for name, rank in OUTCOME_RANK.items())
 
 # 2**64 has 20 digits: from there on orjson reads an integer as a float without a word.
 _LONG_NUMBER = re.compile(rb"[0-9]{20}")
 
 
-def better_sql(new: str, old: str) -> str:
-    """Return the SQL condition under which row ``new`` replaces row ``old`` (names end in a dot)."""
-    return f"({RANK_SQL.format(new)}, {new}attempt) > ({RANK_SQL.format(old)}, {old}attempt)"
+def better_sql(new: str, old: str, *, outcome: str = "outcome", attempt: str = "attempt") -> str:
+    """Return the SQL condition under which row ``new`` replaces row ``old`` (names end in a dot).
+
+    ``outcome`` and ``attempt`` are what the table calls these columns, quoted where that is needed.
+    """
+    sides = (f"(CASE {row}{outcome} {_RANKS} ELSE -1 END, {row}{attempt})" for row in (new, old))
+    return " > ".join(sides)
 
 
 def result_of(values: Sequence[Any]) -> Result:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from urllib.parse import unquote_plus
 
 from vertexq.errors import BadSettings
-from vertexq.results import RESULT_COLUMNS, Outcome, Result, Row
+from vertexq.results import RESULT_COLUMNS, Outcome, Result, Row, SourceRange
 from vertexq.stores.columns import COLUMNS, Column, result_of
 
 TABLE = "vertexq_results"
@@ -73,6 +73,10 @@ class Layout:
         Without ``outcome`` and ``attempt`` it does not, and ``replaces`` decides.
         """
         return bool(self.name_of("outcome") and self.name_of("attempt"))
+
+    def range_id(self, source: SourceRange) -> str:
+        """Return under which id a range's progress is kept: stores of one database share a table of them."""
+        return source.id if self.table == TABLE else f"{self.table} {source.id}"
 
     def name_of(self, column: str) -> str:
         """Return the name in the table of our ``column``; "" when the table does not hold it."""

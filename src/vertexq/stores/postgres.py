@@ -1,39 +1,32 @@
 """Results in PostgreSQL: rows, quarantine and progress in one transaction, rows by binary COPY.
 
 ``postgresql://user:password@host/database``, as libpq reads it; a schema is named with
-``?options=-csearch_path%3Dmy_schema``.
+``?options=-csearch_path%3Dmy_schema``. Of our own in the query: ``table=`` and ``columns=`` (see
+``vertexq.stores.layout``) and ``partition=day``.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import orjson
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.types.json import Json
 
-from vertexq.errors import BadSettings, StoreRefused, Unreachable
-from vertexq.results import (
-    RESULT_COLUMNS,
-    Chunk,
-    Outcome,
-    Progress,
-    QuarantinedLine,
-    Result,
-    Row,
-    SourceRange,
-)
+from vertexq.errors import BadSettings
+from vertexq.results import Chunk, Outcome, Progress, QuarantinedLine, Result, Row, SourceRange
+from vertexq.stores import postgres_schema as schema
 from vertexq.stores import postgres_sql as sql
 from vertexq.stores.base import Committed, RowsRefused, Store, admit, without_secrets
-from vertexq.stores.columns import JSON_COLUMNS, instant, result_of
+from vertexq.stores.layout import Layout, split_layout, take_options
 from vertexq.stores.poison import unstorable
-
-Connection = psycopg.Connection[tuple[Any, ...]]
+from vertexq.stores.postgres_errors import is_about_rows, nul, reason, translated, unfit_json
+from vertexq.stores.postgres_rows import Connection, Target, copy_lines
+from vertexq.stores.postgres_table import Table, is_exact
 
 TRIES = 3
 """How often a transaction is run when PostgreSQL ends it to resolve a deadlock."""
@@ -44,39 +37,50 @@ _DEFAULTS: dict[str, Any] = {
     "keepalives_idle": 30,  # seconds
     "tcp_user_timeout": 60_000,  # milliseconds
 }
-_INSTANT = RESULT_COLUMNS.index("processed_at")
-_UNREACHABLE = ("08", "53", "57", "58", "XX")
-"""SQLSTATE classes of a server that is gone, full, going down or broken."""
-_ROWS_REFUSED = ("22", "23", "54")
-"""SQLSTATE classes of data: exceptions, constraints, limits."""
-_NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-class PostgresStore(Store):
-    """Tables ``vertexq_results``, ``vertexq_quarantine`` and ``vertexq_progress`` of one database."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a URL says: how to connect, and where rows land."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
+    conninfo: str
+    layout: Layout
+    by_day: bool
+
+    @classmethod
+    def parse(cls, url: str) -> Place:
+        """Read a store's URL; raise ``BadSettings``."""
+        rest, layout = split_layout(url)
+        rest, options = take_options(rest, "partition")
+        if options.get("partition", "day") != "day":
+            raise BadSettings("partition= knows one word: day; it stands in a store's URL")
+        if options and not layout.name_of("submission_id"):
+            raise BadSettings("partition=day needs submission_id among columns=: a submission is of one day")
         try:
-            options = {**_DEFAULTS, **conninfo_to_dict(url), "client_encoding": "utf8"}
-            self._conninfo = make_conninfo("", **options)
+            given = {**_DEFAULTS, **conninfo_to_dict(rest), "client_encoding": "utf8"}
+            return cls(conninfo=make_conninfo("", **given), layout=layout, by_day=bool(options))
         except psycopg.ProgrammingError as error:
             raise BadSettings(
                 f"{without_secrets(url)} is not a URL that PostgreSQL's library reads"
             ) from error
+
+
+class PostgresStore(Store):
+    """One database's tables: the results, ``vertexq_quarantine`` and ``vertexq_progress``."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._place = Place.parse(url)
         self._open: Connection | None = None
+        self._table: Table | None = None
+        self._days = schema.Days(self._place.layout)
+        self._targets: dict[str, Target] = {}
 
     def prepare(self) -> None:
         """Create the tables that are not there; without any missing, no right to create is needed."""
         with self._translated():
-            connection = self._connection()
-            if not _any_missing(connection):
-                return
-            with connection.transaction():
-                connection.execute(sql.SCHEMA_LOCK)
-                for statement in sql.SCHEMA:
-                    connection.execute(statement.encode())
+            schema.prepare(self._connection(), self._place.layout, by_day=self._place.by_day)
+            self._table = None
 
     def close(self) -> None:
         """Close the connection."""
@@ -86,12 +90,18 @@ class PostgresStore(Store):
 
     def location(self, submission_id: str) -> str:
         """Name the database, the table and the condition."""
-        return f"{without_secrets(self.url)}, table vertexq_results, submission_id = '{submission_id}'"
+        layout = self._place.layout
+        column = layout.name_of("submission_id")
+        where = f", {column} = '{submission_id}'" if column else ""
+        return f"{without_secrets(self.url)}, table {layout.table}{where}"
 
     def results(self, submission_id: str, *, outcomes: frozenset[Outcome] | None = None) -> Iterator[Result]:
         """Stream the results, from a snapshot that later writes do not change."""
         wanted = [outcome.value for outcome in (outcomes if outcomes is not None else Outcome)]
-        return map(result_of, self._read(sql.READ_RESULTS, (submission_id, wanted)))
+        with self._translated():
+            query = sql.read_results(self._place.layout, self._look(), by_day=self._place.by_day)
+        found = self._read(query, {"submission": submission_id, "outcomes": wanted})
+        return map(partial(self._place.layout.result_of, submission_id=submission_id), found)
 
     def quarantine(self, submission_id: str) -> Iterator[QuarantinedLine]:
         """Stream the quarantined lines."""
@@ -99,38 +109,77 @@ class PostgresStore(Store):
 
     def _committed(self, source: SourceRange) -> Committed | None:
         with self._translated():
-            return _known(self._connection(), source)
+            range_id = self._place.layout.range_id(source)
+            return _known(self._connection().execute(sql.PROGRESS, (range_id,)))
 
     def _write(self, chunk: Chunk, *, fence: int) -> None:
-        if why := _unfit_json(chunk.rows):
+        if why := unfit_json(chunk.rows):
             raise RowsRefused(why)
         with self._translated():
             for left in reversed(range(TRIES)):
                 try:
                     # After a deadlock all rows are merged in the order of their keys.
-                    _commit(self._connection(), chunk, fence=fence, merge_all=left < TRIES - 1)
+                    self._commit(chunk, fence=fence, merge_all=left < TRIES - 1)
                     break
                 except (errors.DeadlockDetected, errors.SerializationFailure):
                     if not left:
                         raise
+                except errors.UndefinedTable:  # somebody dropped the partition of an old day
+                    self._days.forget()
+                    if not left or not self._place.by_day:
+                        raise
+
+    def _commit(self, chunk: Chunk, *, fence: int, merge_all: bool) -> None:
+        connection = self._connection()
+        target = self._target(chunk.source.submission_id)
+        source, after = chunk.source, chunk.progress
+        range_id = self._place.layout.range_id(source)
+        try:
+            admit(chunk, _begin(connection, range_id), fence=fence)
+            target.write(connection, chunk, merge_all=merge_all)
+            if chunk.quarantined:
+                copy_lines(connection, chunk.quarantined)
+            values = (range_id, source.submission_id, source.batch_id, after.position, fence, after.state)
+            psycopg.ClientCursor(connection).execute(sql.COMMIT_RANGE, values)
+        except BaseException:
+            _roll_back(connection)
+            raise
 
     def _refusal(self, rows: Sequence[Row]) -> str:
-        why = unstorable(rows) or _nul(rows) or _unfit_json(rows)
-        if why:
+        """Write ``rows`` for the server's opinion, and take them back: it may have rules of its own."""
+        why = unstorable(rows) or nul(rows) or unfit_json(rows)
+        if why or not rows:
             return why
         with self._translated():
             connection = self._connection()
+            target = self._target(rows[0].submission_id)
             try:
                 with connection.transaction(force_rollback=True):
-                    connection.execute(sql.CREATE_PROBE)
-                    _copy(connection, sql.COPY_STAGING, sql.COPY_TYPES, map(_record, rows))
-            except psycopg.Error as error:
-                if not _is_about_rows(error):
+                    target.merge(connection, rows, frozenset(row.key for row in rows))
+                    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            except (psycopg.Error, UnicodeEncodeError) as error:
+                if isinstance(error, psycopg.Error) and not is_about_rows(error):
                     raise
-                return _reason(error)
+                return reason(error) if isinstance(error, psycopg.Error) else "not Unicode"
         return ""
 
-    def _read(self, query: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
+    def _target(self, submission_id: str) -> Target:
+        """Return where rows of the submission go: the table, or its partition of a day."""
+        layout, table = self._place.layout, self._look()
+        into = self._days.table_of(self._connection(), submission_id) if self._place.by_day else ""
+        if into not in self._targets:
+            schema.check_writable(layout, table)
+            say = sql.statements(layout, table, into=into)
+            self._targets[into] = Target(layout=layout, say=say, direct=is_exact(layout, table))
+        return self._targets[into]
+
+    def _look(self) -> Table:
+        if self._table is None:
+            self._table = schema.look(self._connection(), self._place.layout)
+            self._targets.clear()
+        return self._table
+
+    def _read(self, query: str, values: Sequence[object] | dict[str, object]) -> Iterator[tuple[Any, ...]]:
         # A connection of its own: a reader may stay open while this store writes.
         with self._translated(), closing(self._connect()) as connection, connection.cursor() as cursor:
             yield from cursor.stream(query.encode(), values, binary=True)
@@ -142,125 +191,26 @@ class PostgresStore(Store):
 
     def _connect(self) -> Connection:
         # No prepared statements: a pooler may give each transaction another server process.
-        return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+        return psycopg.connect(self._place.conninfo, autocommit=True, prepare_threshold=None)
 
-    @contextmanager
-    def _translated(self) -> Generator[None]:
-        where = without_secrets(self.url)
-        try:
-            yield
-        except (UnicodeEncodeError, OverflowError) as error:
-            raise RowsRefused(f"{where} cannot hold a row: {type(error).__name__}") from error
-        except psycopg.Error as error:
-            if _is_about_rows(error):
-                raise RowsRefused(f"{where} cannot hold a row: {_reason(error)}") from error
-            if _is_outage(error):
-                self.close()
-                raise Unreachable(f"cannot use {where}: {_reason(error)}; check that it runs") from error
-            raise StoreRefused(f"{where} refused: {_reason(error)}; check rights and tables") from error
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(without_secrets(self.url), lost=self.close)
 
 
-def _any_missing(connection: Connection) -> bool:
-    found = connection.execute(sql.MISSING_TABLES, (list(sql.TABLES),)).fetchone()
-    return found is None or found[0] > 0
+def _begin(connection: Connection, range_id: str) -> Committed | None:
+    """Open the transaction, lock the range, and return what is known of it; all in one message."""
+    cursor = psycopg.ClientCursor(connection)
+    cursor.execute(sql.BEGIN_RANGE, {"range": range_id})
+    while cursor.nextset():
+        pass
+    return _known(cursor)
 
 
-def _known(connection: Connection, source: SourceRange) -> Committed | None:
-    found = connection.execute(sql.PROGRESS, (source.id,)).fetchone()
+def _known(cursor: psycopg.Cursor[tuple[Any, ...]]) -> Committed | None:
+    found = cursor.fetchone()
     return Committed(Progress(position=found[0], state=found[1]), found[2]) if found else None
 
 
-def _commit(connection: Connection, chunk: Chunk, *, fence: int, merge_all: bool) -> None:
-    source, after = chunk.source, chunk.progress
-    with connection.transaction():
-        connection.execute(sql.BEGIN_RANGE, (source.id,))
-        admit(chunk, _known(connection, source), fence=fence)
-        again = chunk.rows if merge_all else _insert_new(connection, chunk)
-        if again:
-            connection.execute(sql.CREATE_STAGING)
-            _copy(connection, sql.COPY_STAGING, sql.COPY_TYPES, map(_record, again))
-            connection.execute(sql.MERGE_STAGING.encode())
-        if chunk.quarantined:
-            _copy(connection, sql.COPY_QUARANTINE, sql.QUARANTINE_TYPES, chunk.quarantined)
-        values = (source.id, source.submission_id, source.batch_id, after.position, fence, after.state)
-        connection.execute(sql.MOVE_PROGRESS, values)
-
-
-def _insert_new(connection: Connection, chunk: Chunk) -> Sequence[Row]:
-    """Copy what is new straight into the table; return the rows that must be merged instead."""
-    replacing = chunk.replacing
-    new = [row for row in chunk.rows if row.key not in replacing] if replacing else chunk.rows
-    if not new:
-        return chunk.rows
-    try:
-        with connection.transaction():  # a savepoint
-            _copy(connection, sql.COPY_RESULTS, sql.COPY_TYPES, map(_record, new))
-    except errors.UniqueViolation:  # the ledger did not know of a row that is there
-        return chunk.rows
-    return [row for row in chunk.rows if row.key in replacing] if replacing else ()
-
-
-def _copy(
-    connection: Connection, statement: str, types: list[str], records: Iterable[Sequence[object]]
-) -> None:
-    with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        copy.set_types(types)
-        for record in records:
-            copy.write_row(record)
-
-
-def _record(row: Row) -> Sequence[object]:
-    values: list[object] = list(row)
-    values[_INSTANT] = instant(row.processed_at)
-    for at in JSON_COLUMNS:
-        if values[at] is not None:
-            values[at] = Json(values[at], dumps=_as_it_is)
-    return values
-
-
-def _as_it_is(raw: bytes) -> bytes:
-    return raw
-
-
-def _nul(rows: Iterable[Row]) -> str:
-    for row in rows:
-        if any(isinstance(value, str) and "\x00" in value for value in row):
-            return "PostgreSQL keeps no NUL character in text"
-    return ""
-
-
-def _unfit_json(rows: Iterable[Row]) -> str:
-    """Find what the type ``json`` takes in and then fails on at every look."""
-    for row in rows:
-        if row.response is None or b"\\u" not in row.response:
-            continue
-        if _NUL_ESCAPE.search(row.response):
-            return "PostgreSQL keeps no NUL character in JSON"
-        if _SURROGATE_ESCAPE.search(row.response) and not _is_json(row.response):
-            return "PostgreSQL keeps no half of a surrogate pair in JSON"
-    return ""
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return True
-
-
-def _is_about_rows(error: psycopg.Error) -> bool:
-    if error.sqlstate is None:
-        return isinstance(error, psycopg.DataError)
-    return error.sqlstate[:2] in _ROWS_REFUSED
-
-
-def _is_outage(error: psycopg.Error) -> bool:
-    if error.sqlstate is None:
-        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return error.sqlstate[:2] in (*_UNREACHABLE, "40")
-
-
-def _reason(error: psycopg.Error) -> str:
-    """Return the server's sentence without its DETAIL and CONTEXT, which quote rows."""
-    return error.diag.message_primary or str(error).partition("\n")[0] or type(error).__name__
+def _roll_back(connection: Connection) -> None:
+    with suppress(psycopg.Error):  # the connection may be gone, and the transaction with it
+        connection.rollback()
