@@ -17,6 +17,7 @@
     │   └── StaleFence             a store has seen a newer fencing token than ours
     ├── PositionMoved              a store's committed position is not where the chunk starts
     ├── StoreRefused               a store refused rows; its data is as it was before
+    ├── BadOutput                  what a job wrote was replaced, damaged, or is no output
     └── ApiError                   Google answered, and not with success
         ├── Refused                400, 401, 403, 404, 409, 412, 416: trying again cannot help
         │   ├── NotFound           404
@@ -101,6 +102,10 @@ class PositionMoved(VertexqError):
 
 class StoreRefused(VertexqError):
     """The store refused the rows; nothing of the chunk was written."""
+
+
+class BadOutput(VertexqError):
+    """What a job wrote was replaced or damaged, or nobody can read it."""
 
 
 class ApiError(VertexqError):

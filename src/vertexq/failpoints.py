@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 
 class Failpoint(StrEnum):
-    """Where a worker may die while it stages and sends, in the order in which it gets there."""
+    """Where a worker may die, in the order in which it gets there."""
 
     STAGE_CLAIMED = "stage.claimed"
     STAGE_CHECKED = "stage.checked"
@@ -28,17 +29,50 @@ class Failpoint(StrEnum):
     RECONCILE_AMBIGUOUS = "reconcile.ambiguous"
     RECONCILE_LOOKED = "reconcile.looked"
     RECONCILE_SENT_BACK = "reconcile.sent-back"
+    INGEST_CLAIMED = "ingest.claimed"
+    INGEST_PINNED = "ingest.pinned"
+    INGEST_RANGE_TAKEN = "ingest.range-taken"
+    INGEST_READ = "ingest.read"
+    INGEST_COMMITTING = "ingest.committing"
+    INGEST_COMMITTED = "ingest.committed"
+    INGEST_RANGE_READ = "ingest.range-read"
+    INGEST_RANGE_FINISHED = "ingest.range-finished"
+    INGEST_DONE = "ingest.done"
+    SETTLE_CLAIMED = "settle.claimed"
+    SETTLE_SETTLING = "settle.settling"
+    SETTLE_ACCOUNTED = "settle.accounted"
+    SETTLE_FINISHED = "settle.finished"
+    SETTLE_DONE = "settle.done"
 
 
-_armed: dict[Failpoint, Path | None] = {}
+@dataclass(slots=True)
+class _Armed:
+    """Points that begin with ``prefix``; ``left`` of them are to be reached before one fires."""
+
+    prefix: str
+    left: int
+    token: Path | None
+
+
+_armed: list[_Armed] = []
 
 
 def arm(text: str) -> None:
-    """Arm the point of ``NAME`` or ``NAME@FILE``, or none for an empty text; raise ``ValueError``."""
+    """Arm a point, or none for an empty text; raise ``ValueError`` for a name that no point has.
+
+    ``NAME`` fires whenever it is reached, ``NAME@FILE`` once, while FILE is there. ``ingest#3`` is the third
+    point reached in this process whose name begins with ``ingest``, ``#3`` the third of all.
+    """
     _armed.clear()
-    if text:
-        name, _, token = text.partition("@")
-        _armed[Failpoint(name)] = Path(token) if token else None
+    if not text:
+        return
+    name, _, token = text.partition("@")
+    prefix, counted, number = name.partition("#")
+    if not counted:
+        prefix = Failpoint(name).value
+    elif not number.isdecimal() or not any(point.startswith(prefix) for point in Failpoint):
+        raise ValueError(f"{name!r} names no point; it is NAME, #NUMBER or PREFIX#NUMBER")
+    _armed.append(_Armed(prefix, int(number or 1), Path(token) if token else None))
 
 
 def reach(point: Failpoint) -> None:
@@ -46,12 +80,18 @@ def reach(point: Failpoint) -> None:
 
     With a file the point fires once: the file is taken away first.
     """
-    if point not in _armed:
-        return
-    token = _armed[point]
-    if token is not None:
-        try:
-            token.unlink()
-        except FileNotFoundError:
-            return
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+    for armed in _armed:
+        if point.startswith(armed.prefix):
+            armed.left -= 1
+            if armed.left <= 0 and _is_live(armed.token):
+                os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def _is_live(token: Path | None) -> bool:
+    if token is None:
+        return True
+    try:
+        token.unlink()
+    except FileNotFoundError:
+        return False
+    return True

@@ -69,6 +69,11 @@ class LineSplitter:
         """Return the offset of the first byte that is not part of a returned line."""
         return self._offset
 
+    @property
+    def is_within(self) -> bool:
+        """Tell whether a line has begun that has not ended."""
+        return self._tail_bytes > 0
+
     def _grow(self, piece: bytes) -> None:
         """Add a piece to the line at hand, or only count it once the line is too long."""
         self._tail_bytes += len(piece)
@@ -102,3 +107,44 @@ class LineSplitter:
             found.append(Block(self._offset, lines[start:] if start else lines))
         self._offset = offset
         return found
+
+
+class RangeSplitter:
+    """Split the bytes of one range of an object into the lines that belong to it: those that start in it.
+
+    With ``midway`` the bytes begin one before the range, so that a line that starts with it can be told from
+    one that does not; whatever ends first began before the range and is left out.
+    """
+
+    def __init__(self, *, start: int, midway: bool, limit_bytes: int) -> None:
+        self._start = start
+        self._midway = midway
+        self._splitter = LineSplitter(offset=start - midway, limit_bytes=limit_bytes)
+
+    def feed(self, chunk: bytes) -> list[Block | Oversized]:
+        """Take the next chunk; return what it completes, in order."""
+        found = self._splitter.feed(chunk)
+        if not self._midway or not found:
+            return found
+        self._midway = False
+        return [*_without_first_line(found[0]), *found[1:]]
+
+    def close(self) -> list[Block | Oversized]:
+        """Return the last line if the object did not end with a newline."""
+        return [] if self._midway else self._splitter.close()
+
+    @property
+    def position(self) -> int:
+        """Return the offset of the first byte that is not part of a returned line."""
+        return self._start if self._midway else self._splitter.position
+
+    @property
+    def is_within(self) -> bool:
+        """Tell whether a line of this range has begun that has not ended."""
+        return not self._midway and self._splitter.is_within
+
+
+def _without_first_line(item: Block | Oversized) -> list[Block | Oversized]:
+    if isinstance(item, Oversized) or len(item.lines) == 1:
+        return []
+    return [Block(item.offset + len(item.lines[0]) + 1, item.lines[1:])]

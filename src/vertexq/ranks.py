@@ -22,6 +22,7 @@ _MAY_PASS, _OWN, _LOW = 1, 2, 3
 RANK_BYTE: dict[str, int] = {outcome: (rank + 1) << 2 | _OWN for outcome, rank in OUTCOME_RANK.items()}
 RETRYABLE = RANK_BYTE[Outcome.FAILED] | _MAY_PASS
 """A failed row whose error may pass."""
+_OUTCOME_OF = {RANK_BYTE[outcome] & ~_LOW | low: outcome for outcome in Outcome for low in range(4)}
 _VERSION = b"\x02"  # no zlib stream begins so; without it, a byte is the outcome's rank plus one
 _FROM_FIRST = bytes([0, *RANK_BYTE.values()]).ljust(256, b"\0")
 
@@ -36,9 +37,29 @@ def is_better(byte: int, known: int) -> bool:
     return byte >> 1 > known >> 1
 
 
+def is_own(byte: int) -> bool:
+    """Tell whether an answer is the batch's own."""
+    return bool(byte & _OWN)
+
+
 def inherited(byte: int) -> int:
     """Return the byte for a row that another batch has answered so: any own answer as good replaces it."""
     return byte & ~_OWN
+
+
+_OWN_BYTES = tuple(byte for byte in _OUTCOME_OF if byte & _OWN)
+OPEN = frozenset({NOT_FOUND, RETRYABLE, inherited(RETRYABLE)})
+"""Rows without an answer, or whose error may pass."""
+
+
+def outcome_of(byte: int) -> Outcome | None:
+    """Return the outcome, inherited or own; None when the row was not found, or was handed over."""
+    return _OUTCOME_OF.get(byte)
+
+
+def answered(ranks: bytearray | bytes) -> int:
+    """Count the rows that the batch's own output holds an answer for."""
+    return sum(ranks.count(byte) for byte in _OWN_BYTES)
 
 
 def empty(rows: int) -> bytearray:

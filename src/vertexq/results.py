@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -108,7 +109,8 @@ class Chunk:
 
     ``start`` must equal the store's committed position. No key occurs twice in ``rows``. ``replacing`` holds
     the keys whose earlier row (written by an earlier chunk) this chunk may replace; every other key is new as
-    far as the ledger knows.
+    far as the ledger knows. A store that sets rows aside commits what ``restate`` makes of their keys in the
+    place of ``progress.state``.
     """
 
     source: SourceRange
@@ -117,6 +119,7 @@ class Chunk:
     rows: tuple[Row, ...] = ()
     quarantined: tuple[QuarantinedLine, ...] = ()
     replacing: frozenset[str] = frozenset()
+    restate: Callable[[frozenset[str]], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

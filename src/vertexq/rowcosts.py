@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import orjson
 
-from vertexq.model import Usage
+from vertexq.model import PUSD_PER_USD, Usage
+from vertexq.results import Row
 
 
 class RowCost(NamedTuple):
@@ -35,6 +36,20 @@ class RowCost(NamedTuple):
             total_tokens=usage.total_tokens - self.total_tokens,
             unpriced_tokens=usage.unpriced_tokens - unpriced_tokens,
         )
+
+
+def of_row(row: Row, *, priced: bool) -> RowCost | None:
+    """Return what a row has been counted with; None when nothing of it was."""
+    if row.prompt_tokens is None or (priced and row.cost_usd is None):
+        return None
+    return RowCost(
+        row.prompt_tokens,
+        row.output_tokens or 0,
+        row.thoughts_tokens or 0,
+        row.cached_tokens or 0,
+        row.total_tokens or 0,
+        None if row.cost_usd is None else round(row.cost_usd * PUSD_PER_USD),
+    )
 
 
 def encode(costs: Mapping[int, RowCost]) -> bytes:

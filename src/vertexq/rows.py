@@ -17,7 +17,7 @@ from vertexq.model import PUSD_PER_USD, Usage
 from vertexq.prices import Price
 from vertexq.ranks import RANK_BYTE, byte_of
 from vertexq.results import Outcome, QuarantinedLine, Row
-from vertexq.rowcosts import RowCost
+from vertexq.rowcosts import RowCost, of_row
 
 _SUCCEEDED = Outcome.SUCCEEDED
 _BLANK = (b"", b"\r")
@@ -34,7 +34,8 @@ _new_row = cast("Callable[[type[Row], tuple[object, ...]], Row]", vars(tuple)["_
 class Answer(NamedTuple):
     """What a family read in one output line. Token counts are None where Google sent none.
 
-    ``wire_key`` is whatever came back under the key's name; ``response`` is JSON text.
+    ``wire_key`` is whatever came back under the key's name; ``response``, ``parsed`` and ``function_calls`` are
+    JSON text.
     """
 
     wire_key: Any
@@ -51,11 +52,15 @@ class Answer(NamedTuple):
     model_version: str | None = None
     processed_at: str | None = None
     response: bytes | None = None
+    reason: str | None = None
+    parsed: bytes | None = None
+    function_calls: bytes | None = None
 
 
 AnswerColumns = tuple[
     Any, Outcome, str | None, str | None, int | None, str | None,
     int | None, int | None, int | None, int | None, int | None, str | None, str | None, bytes | None,
+    str | None, bytes | None, bytes | None,
 ]  # fmt: skip
 """The same as a plain tuple, which is all that the hot path makes."""
 
@@ -76,7 +81,11 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadContext:
-    """What is the same for all lines of one object. ``rows`` is the number of rows that were sent."""
+    """What is the same for all lines of one object. ``rows`` is the number of rows that were sent.
+
+    ``template`` is the submission's request with ``{{field}}``, as JSON: what it says of the answer's form
+    holds where Google's echo of a request is silent. ``validate`` ends answers of another form as failed.
+    """
 
     submission_id: str
     batch_id: str
@@ -86,6 +95,8 @@ class ReadContext:
     source_generation: int
     own_keys: bool = False  # of the producer, as they were: only the match knows whose they are
     price: Price | None = None
+    template: str = ""
+    validate: bool = False
 
 
 @dataclass(slots=True)
@@ -156,7 +167,7 @@ class RowReader:
             try:
                 (
                     wire, outcome, text, finish, code, message,
-                    prompt, output, thoughts, cached, total, version, at, body,
+                    prompt, output, thoughts, cached, total, version, at, body, why, value, calls,
                 ) = read(line)  # fmt: skip
                 index, key = parse(wire, sent) or self._owner(line)
             except Unreadable as error:
@@ -194,7 +205,7 @@ class RowReader:
                         self.costs[index] = RowCost(prompt, said, thought, reused, whole, paid)
             columns = (
                 submission_id, key, batch_id, outcome, text, finish, code, message, prompt, output, thoughts,
-                cached, total, cost, version, at, body, name, generation, start, attempt, None, None, None,
+                cached, total, cost, version, at, body, name, generation, start, attempt, why, value, calls,
             )  # fmt: skip
             add(_new_row(Row, columns))
             add_index(index)
@@ -211,16 +222,9 @@ class RowReader:
     def set_aside(self, index: int, row: Row) -> None:
         """Count a row that the store could not hold as quarantined; its cost stays until a better one."""
         self.ranks[index] = RANK_BYTE[Outcome.QUARANTINED]
-        counted = row.cost_usd is not None or self.context.price is None
-        if counted and row.prompt_tokens is not None:
-            self.costs[index] = RowCost(
-                row.prompt_tokens,
-                row.output_tokens or 0,
-                row.thoughts_tokens or 0,
-                row.cached_tokens or 0,
-                row.total_tokens or 0,
-                None if row.cost_usd is None else round(row.cost_usd * PUSD_PER_USD),
-            )
+        cost = of_row(row, priced=self.context.price is not None)
+        if cost is not None:
+            self.costs[index] = cost
 
     def _take_back(self, index: int) -> None:
         """Forget what the row that is about to be replaced has cost."""

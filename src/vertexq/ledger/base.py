@@ -11,13 +11,17 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, insert, select, up
 
 from vertexq.errors import Conflict, LeaseLost, UnknownSubmission
 from vertexq.ledger.convert import columns
-from vertexq.ledger.schema import audit, batches, submissions
+from vertexq.ledger.schema import audit, batches, ranges, submissions
 from vertexq.ledger.times import database_now
 from vertexq.ledger.translation import translated
 from vertexq.ledger.values import Claim, Record
 from vertexq.states import BatchState, SubmissionState, may_follow
 
-TABLE_OF: dict[Record, Table] = {Record.SUBMISSION: submissions, Record.BATCH: batches}
+TABLE_OF: dict[Record, Table] = {
+    Record.SUBMISSION: submissions,
+    Record.BATCH: batches,
+    Record.RANGE: ranges,
+}
 
 
 class LedgerPart:

@@ -1,21 +1,18 @@
-"""Batches: look them up, move them, and pin the output they wrote."""
+"""Batches: look them up and move them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Connection, RowMapping, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, select
 
-from vertexq.ledger.base import change, check_claim, check_move, fetch, write_audit
+from vertexq.ledger.base import change, check_move, fetch, write_audit
 from vertexq.ledger.convert import to_batch
-from vertexq.ledger.schema import batches, ranges
+from vertexq.ledger.schema import batches
 from vertexq.ledger.staging import Staging
 from vertexq.ledger.times import database_now
-from vertexq.ledger.values import BatchFields, Claim, OutputRange, Record
+from vertexq.ledger.values import BatchFields, Claim, Record
 from vertexq.model import Batch
 from vertexq.states import BATCH_TERMINAL, BatchState
 
@@ -66,35 +63,6 @@ class Batches(Staging):
         with self._reading() as connection:
             return connection.execute(open_ones.limit(1)).first() is None
 
-    def pin_ranges(self, batch: Batch, found: Sequence[OutputRange], *, claim: Claim) -> list[OutputRange]:
-        """Write down what is to be ingested; ranges that are pinned already stay as they are."""
-        with self._writing() as connection:
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-            check_claim(connection, claim)
-            for one in found:
-                statement = dialect.insert(ranges).values(**asdict(one), id=one.id)
-                connection.execute(statement.on_conflict_do_nothing())
-        return self.ranges(batch.id)
-
-    def ranges(self, batch_id: str) -> list[OutputRange]:
-        """Return a batch's pinned ranges in reading order."""
-        query = select(ranges).where(ranges.c.batch_id == batch_id)
-        query = query.order_by(ranges.c.object_name, ranges.c.generation, ranges.c.start)
-        with self._reading() as connection:
-            return [_to_range(row) for row in connection.execute(query).mappings()]
-
-    def finish_range(
-        self, batch: Batch, done: OutputRange, *, claim: Claim, **values: Unpack[BatchFields]
-    ) -> Batch:
-        """Mark a range as ingested and bring the batch's account up to date, in one transaction."""
-        with self._writing() as connection:
-            row = change(
-                connection, Record.BATCH, batch.id,
-                version=batch.version, now=database_now(connection), values=values, claim=claim,
-            )  # fmt: skip
-            _mark_done(connection, done)
-            return to_batch(row)
-
 
 def move_in(
     connection: Connection,
@@ -118,24 +86,3 @@ def move_in(
     actor = claim.owner if claim else "poll"
     write_audit(connection, Record.BATCH, row, came_from=batch.state, now=now, actor=actor)
     return to_batch(row)
-
-
-def _mark_done(connection: Connection, done: OutputRange) -> None:
-    marked = connection.execute(
-        update(ranges)
-        .where(
-            ranges.c.batch_id == done.batch_id,
-            ranges.c.object_name == done.object_name,
-            ranges.c.generation == done.generation,
-            ranges.c.start == done.start,
-        )
-        .values(done=True)
-    )
-    if marked.rowcount != 1:
-        raise ValueError(
-            f"{done.object_name}#{done.generation}@{done.start} was never pinned for {done.batch_id}"
-        )
-
-
-def _to_range(row: RowMapping) -> OutputRange:
-    return OutputRange(**{field.name: row[field.name] for field in fields(OutputRange)})

@@ -12,6 +12,7 @@ from vertexq.ledger.engine import open_engine
 from vertexq.ledger.flights import Flights
 from vertexq.ledger.migrate import check, upgrade
 from vertexq.ledger.queue import Queue
+from vertexq.ledger.ranges import Ranges
 from vertexq.ledger.slots import Slots
 from vertexq.ledger.spending import Spending
 from vertexq.ledger.strays import Strays
@@ -20,7 +21,10 @@ from vertexq.ledger.successors import Successors
 from vertexq.ledger.translation import translated
 
 
-class Ledger(Submissions, Batches, Slots, Spending, Flights, Strays, Queue, Successors, Claims, DueWork, Deliveries):
+class Ledger(
+    Submissions, Batches, Ranges, Slots, Spending, Flights, Strays, Queue, Successors, Claims, DueWork,
+    Deliveries,
+):  # fmt: skip
     """The SQL record of submissions and batches. Synchronous; safe in several threads, and across a fork."""
 
     @classmethod

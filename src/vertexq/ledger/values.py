@@ -17,6 +17,7 @@ class Record(StrEnum):
 
     SUBMISSION = "submission"
     BATCH = "batch"
+    RANGE = "range"  # of a batch's output; claimed, never moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,10 @@ class Claim:
     id: str
     owner: str
     fence: int
+
+
+RESTS = -1
+"""A ready batch with so many ``attempts`` rests until its time has come; then it gets into the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class NewBatch:
     state: BatchState = BatchState.READY  # or ASIDE
     round: int = 0
     found: bytes = b""  # what an earlier batch has found of these rows
+    rest_s: float = 0.0  # how long it may not be sent yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +115,7 @@ class SubmissionFields(TypedDict, total=False):
     deadline_at: datetime | None
     rounds: int
     retry: Retry | None
+    cancel_requested: bool
     reason: str
     attempts: int
     next_action_at: datetime | None

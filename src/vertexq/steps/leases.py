@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -18,6 +19,7 @@ from vertexq.steps.services import Services, seconds
 log = structlog.get_logger(__name__)
 
 Work = Callable[[Claim], Awaitable[None]]
+PutOff = Callable[[Exception], None]
 _TRIES = 20
 """How often a record that others are changing is read again."""
 
@@ -29,16 +31,20 @@ async def with_lease(services: Services, record: Record, record_id: str, work: W
     submission and says why. Losing the lease stops the work at once: somebody else has it.
     """
     claim = services.ledger.claim(record, record_id, owner=services.owner, lease_s=services.options.lease_s)
-    if claim is None:
-        return
+    if claim is not None:
+        await under(services, claim, work, partial(_put_off, services, claim))
+
+
+async def under(services: Services, claim: Claim, work: Work, put_off: PutOff) -> None:
+    """Do ``work`` under a lease that was taken, and let go of it; ``put_off`` is told what went wrong."""
     try:
         await _with_heartbeat(services, claim, work)
     except Conflict as error:
-        log.info("step_overtaken", record=record, id=record_id, reason=str(error))
+        log.info("step_overtaken", record=claim.record, id=claim.id, reason=str(error))
     except VertexqError as error:
-        _put_off(services, claim, error)
+        put_off(error)
     except Exception as error:
-        _put_off(services, claim, error)
+        put_off(error)
         raise
     finally:
         services.ledger.release(claim)

@@ -56,6 +56,11 @@ class ManifestMatch:
             return False
         return any(line and (self._key_field or _KEY_MARK not in line) for line in item.lines)
 
+    @property
+    def has_twins(self) -> bool:
+        """Tell whether two rows carry the same request."""
+        return len(self._by_digest) < len(self._digests)
+
     async def load(self, ranks: bytearray) -> None:
         """Read the manifest; ``ranks`` is the live state that tells which rows have their answer."""
         self._ranks = ranks

@@ -1,32 +1,36 @@
-"""One range of one output object on its way into the store: read, split, judge, commit, chunk by chunk."""
+"""One range of one output object on its way into the stores: read, split, judge, commit, chunk by chunk."""
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Self
 
-import orjson
-
-from vertexq import ranks, rowcosts
+from vertexq import accounts, ranks, rowcosts
+from vertexq.accounts import RangeAccount
+from vertexq.errors import BadOutput
+from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_of
+from vertexq.google.storage import Storage
 from vertexq.ledger import Claim, OutputRange
-from vertexq.lines import Block, LineSplitter, Oversized
-from vertexq.model import Batch, Counts, GcsUri, Submission, Usage
+from vertexq.lines import Block, Oversized, RangeSplitter
+from vertexq.model import Batch, GcsUri, Submission
 from vertexq.results import Chunk, Progress, SourceRange
 from vertexq.rows import ReadContext, Reading, RowReader
 from vertexq.steps.checksum import RunningChecksum
+from vertexq.steps.collecting import not_collecting
 from vertexq.steps.matching import ManifestMatch
 from vertexq.steps.parts import is_own
 from vertexq.steps.services import Services
-from vertexq.steps.writing import ChunkWriter
+from vertexq.steps.writing import ChunkWriter, Standing, standing
+
+_CUT_OFF = "the object ends within this line"
 
 
 class RangeLoad:
-    """Loads one range; ``begin`` picks up where the store's last commit stopped."""
+    """Loads one range; ``begin`` picks up where the stores' last commits stopped."""
 
     def __init__(
         self,
@@ -35,74 +39,114 @@ class RangeLoad:
         part: OutputRange,
         claim: Claim,
         submission: Submission,
-        done: Progress,
+        at: Standing,
     ) -> None:
-        self.quarantined_lines = 0
-        self._services, self._batch, self._part, self._claim = services, batch, part, claim
-        self._store = submission.store
-        self._position = done.position
+        self.part, self.batch_id = part, batch.id
+        self._services, self._claim, self._at = services, claim, at
+        self._position = at.done.position
         key_field = submission.key_field if is_own(batch) else ""
         self._match = ManifestMatch(services, batch, key_field=key_field)
-        self.reader = _reader(services, batch, part, self._match)
-        self._source = _source(batch, part)
-        self._checksum = RunningChecksum()
-        self._restore(done.state)
+        self._source = source_of(batch, part)
+        self._restore(batch, accounts.decode(at.done.state, rows=batch.rows))
 
     @classmethod
     async def begin(cls, services: Services, batch: Batch, part: OutputRange, claim: Claim) -> Self:
-        """Ask the store how far this range is, and prepare to go on from there."""
+        """Ask the stores how far this range is, and prepare to go on from there."""
         submission = services.ledger.submission(batch.submission_id)
-        source = _source(batch, part)
-        done = await services.stores.call(submission.store, lambda opened: opened.progress(source))
-        return cls(services, batch, part, claim, submission, done)
+        at = await standing(services, submission.stores, source_of(batch, part))
+        return cls(services, batch, part, claim, submission, at)
 
     async def run(self, ends_at: float) -> bool:
         """Load until the range is complete (True) or the monotonic clock passes ``ends_at`` (False)."""
-        gc_was_on = gc.isenabled()
-        gc.disable()  # rows hold no cycles; collecting while a million of them pass costs a fifth of the time
-        try:
-            return await self._run(ends_at)
-        finally:
-            if gc_was_on:
-                gc.enable()
-
-    async def _run(self, ends_at: float) -> bool:
-        if self._position >= self._part.end:
+        if self._position >= self.part.end:
             return True
-        writer = ChunkWriter(self._services, self._store, fence=self._claim.fence)
-        async with writer, aclosing(self._download()) as pieces:
-            return await self._load(pieces, writer, ends_at)
+        writer = ChunkWriter(self._services, self._at, fence=self._claim.fence)
+        midway = self.part.start > 0 and self._position == self.part.start
+        limit_bytes = self._services.options.line_limit_bytes
+        lines = RangeSplitter(start=self._position, midway=midway, limit_bytes=limit_bytes)
+        coming = range_pieces(self._services.storage, self.part, lines, self._position - midway)
+        with not_collecting():
+            async with writer, aclosing(coming):
+                return await self._load(coming, lines, writer, ends_at)
 
-    def _download(self) -> AsyncGenerator[bytes]:
-        part = self._part
-        return self._services.storage.download(
-            GcsUri.parse(part.object_name), generation=part.generation, start=self._position, end=part.end
+    @property
+    def account(self) -> RangeAccount:
+        """Return what the range has brought up to its last chunk."""
+        return RangeAccount(
+            own=bytes(self._own),
+            usage=self._reader.usage,
+            cost_pusd=self._reader.cost_pusd,
+            costs=dict(self._reader.costs),
+            told=frozenset(self._told),
+            quarantined_lines=self._quarantined_lines,
+            lines=self._lines,
+            crc32c=self._checksum.value,
         )
 
-    async def _load(self, pieces: AsyncGenerator[bytes], writer: ChunkWriter, ends_at: float) -> bool:
-        splitter = LineSplitter(offset=self._position, limit_bytes=self._services.options.line_limit_bytes)
-        reading, fed = Reading(), self._position
-        async for data in pieces:
-            piece_start, fed = fed, fed + len(data)
-            for item in splitter.feed(data):
-                await self._take(item, reading)
-            self._checksum.follow(data, piece_start=piece_start, position=splitter.position)
-            if self._is_full(reading, splitter.position - self._position):
-                await self._put(writer, reading, splitter.position)
-                reading = Reading()
-                if time.monotonic() >= ends_at:
-                    return False
-        self._checksum.verify(self._part, committed_bytes=self._position - self._part.start)
-        for item in splitter.close():
-            await self._take(item, reading)
-        await self._put(writer, reading, self._part.end)
+    def _restore(self, batch: Batch, done: RangeAccount) -> None:
+        """Go on with an account; what others have found meanwhile is known, too."""
+        self._base = ranks.unpack(batch.found, rows=batch.rows)
+        self._own, self._told = bytearray(done.own), set(done.told)
+        self._quarantined_lines, self._lines, self._repeated = done.quarantined_lines, done.lines, 0
+        self._checksum = RunningChecksum(self.part, done.crc32c)
+        known = accounts.known_to(self._base, done.own)
+        self._reader = reader_of(self._services, batch, self.part, self._match, known)
+        self._reader.usage, self._reader.cost_pusd = done.usage, done.cost_pusd
+        self._reader.costs = dict(done.costs)
+
+    async def _load(
+        self,
+        coming: AsyncGenerator[tuple[int, bytes]],
+        lines: RangeSplitter,
+        writer: ChunkWriter,
+        ends_at: float,
+    ) -> bool:
+        reading, stops = Reading(), self._at.stops
+        async for start, data in coming:
+            for at, piece in _cut(start, data, stops):
+                for item in lines.feed(piece):
+                    await self._take(item, reading)
+                self._checksum.follow(piece, piece_start=at, position=lines.position)
+                if lines.position in stops or self._is_full(reading, lines.position - self._position):
+                    await self._put(writer, reading, lines.position)
+                    reading = Reading()
+                    if time.monotonic() >= ends_at:
+                        return False
+        self._checksum.verify(committed_bytes=self._position - self.part.start)
+        self._checksum.complete()
+        await self._take_last(lines, reading)
+        end = min(max(lines.position, self.part.end), self.part.size_bytes)
+        await self._put(writer, reading, end)
         return True
 
     async def _take(self, item: Block | Oversized, reading: Reading) -> None:
         """Judge a block; a line whose key did not come back is matched with the manifest, fetched once."""
         if not self._match.loaded and self._match.is_needed(item):
-            await self._match.load(self.reader.ranks)
-        self.reader.read(item, reading)
+            await self._match.load(self._reader.ranks)
+            self._wait_for_turn()
+        self._reader.read(item, reading)
+
+    def _wait_for_turn(self) -> None:
+        """Raise ``NotYet`` when rows look alike and an earlier range is open, which may find the first."""
+        if not self._match.has_twins:
+            return
+        for part in self._services.ledger.ranges(self.batch_id):
+            if part.id == self.part.id:
+                return
+            if not part.done:
+                raise NotYet(f"{self.part.id} waits for {part.id}")
+
+    async def _take_last(self, lines: RangeSplitter, reading: Reading) -> None:
+        """Judge a last line without its end; an early object's is left out when it is no row yet."""
+        for item in lines.close():
+            last = Reading()
+            await self._take(item, last)
+            reading.rows += last.rows
+            reading.indexes += last.indexes
+            reading.replacing |= last.replacing
+            if not self.part.early:
+                cut = [line._replace(reason=f"{_CUT_OFF}: {line.reason}") for line in last.quarantined]
+                reading.quarantined += cut
 
     def _is_full(self, reading: Reading, size_bytes: int) -> bool:
         options = self._services.options
@@ -112,76 +156,113 @@ class RangeLoad:
         """Hand what was read to the writer; the next chunk starts where this one ends."""
         if position == self._position:
             return
-        self.quarantined_lines += len(reading.quarantined)
+        await writer.drain()  # what the store refused of the chunk before is in the account of this one
+        before = self._count(reading)
+        account = self.account
         chunk = Chunk(
             source=self._source,
             start=self._position,
-            progress=Progress(position=position, state=self._state()),
+            progress=Progress(position=position, state=accounts.encode(account)),
             rows=tuple(reading.rows),
             quarantined=tuple(reading.quarantined),
             replacing=frozenset(reading.replacing),
+            restate=partial(self._restated, account, reading, before),
         )
         self._position = position
-        await writer.put(chunk, partial(self._set_aside, reading))
+        reach(Failpoint.INGEST_READ)
+        await writer.put(chunk, partial(self._set_aside, reading, before))
 
-    def _set_aside(self, reading: Reading, refused: frozenset[str]) -> None:
+    def _count(self, reading: Reading) -> bytearray:
+        """Take the rows of a chunk into the account; return which were the range's own before."""
+        before, ranks_now, base = self._own, self._reader.ranks, self._base
+        self._own = own = bytearray(before)
+        for index in reading.indexes:
+            own[index] = ranks_now[index]
+        if reading.replacing:
+            self._told |= {
+                index
+                for index, row in zip(reading.indexes, reading.rows, strict=True)
+                if row.key in reading.replacing and (before[index] or ranks.is_own(base[index]))
+            }
+        repeated = self._reader.repeated - self._repeated
+        self._repeated = self._reader.repeated
+        self._quarantined_lines += len(reading.quarantined)
+        self._lines += len(reading.rows) + len(reading.quarantined) + repeated
+        self._check_share()
+        return before
+
+    def _check_share(self) -> None:
+        """Raise ``BadOutput`` when so many lines are bad that this is not the output of these rows."""
+        options, bad = self._services.options, self._quarantined_lines
+        if bad > options.bad_lines and bad > options.bad_lines_share * self._lines:
+            raise BadOutput(
+                f"{self.part.object_name}: {bad} of {self._lines} lines cannot be read or match no row "
+                "that was sent; `vertexq quarantine` shows those that were kept. If they are to be set "
+                "aside, raise VERTEXQ_BAD_LINES and enqueue the submission again"
+            )
+
+    def _restated(
+        self, account: RangeAccount, reading: Reading, before: bytearray, refused: frozenset[str]
+    ) -> bytes:
+        """Return the account as it is when the store keeps some of a chunk's rows as quarantined."""
+        costs = self._paid(reading, refused)
+        return accounts.encode(accounts.set_aside(account, costs, before=before))
+
+    def _paid(self, reading: Reading, refused: frozenset[str]) -> dict[int, rowcosts.RowCost | None]:
+        priced = self._reader.context.price is not None
+        rows = zip(reading.indexes, reading.rows, strict=True)
+        return {index: rowcosts.of_row(row, priced=priced) for index, row in rows if row.key in refused}
+
+    def _set_aside(self, reading: Reading, before: bytearray, refused: frozenset[str]) -> None:
         """Count rows that the target could not hold as quarantined, which is what the store made of them."""
-        self.quarantined_lines += len(refused)
-        for index, row in zip(reading.indexes, reading.rows, strict=True):
-            if row.key in refused:
-                self.reader.set_aside(index, row)
-
-    def counts(self) -> Counts:
-        """Return the batch's rows by outcome, this range included."""
-        return ranks.counts(self.reader.ranks)
-
-    def packed(self) -> bytes:
-        """Return which rows have been found, for the ledger, and what those cost that may be replaced."""
-        return ranks.pack(self.reader.ranks, rowcosts.encode(self.reader.costs))
-
-    def _state(self) -> bytes:
-        usage = self.reader.usage
-        head = orjson.dumps(
-            [_tokens(usage), self.reader.cost_pusd, self.quarantined_lines, self._checksum.value]
-        )
-        return head + b"\n" + self.packed()
-
-    def _restore(self, state: bytes) -> None:
-        if not state:
-            return
-        head, _, packed = state.partition(b"\n")
-        tokens, self.reader.cost_pusd, self.quarantined_lines, checksum = orjson.loads(head)
-        self._checksum = RunningChecksum(checksum)
-        self.reader.usage = _usage(tokens)
-        rows = self._batch.rows
-        self.reader.ranks[:] = ranks.unpack(packed, rows=rows)
-        self.reader.costs = rowcosts.decode(ranks.notes(packed, rows=rows))
+        after = accounts.set_aside(self.account, self._paid(reading, refused), before=before)
+        self._own, self._quarantined_lines = bytearray(after.own), after.quarantined_lines
+        for index in self._paid(reading, refused):
+            self._reader.ranks[index] = max(after.own[index], self._base[index])
+        self._reader.costs.update({index: after.costs[index] for index in after.costs})
 
 
-def _tokens(usage: Usage) -> list[int]:
-    return [
-        usage.prompt_tokens,
-        usage.output_tokens,
-        usage.thoughts_tokens,
-        usage.cached_tokens,
-        usage.total_tokens,
-        usage.unpriced_tokens,
-    ]
+class NotYet(Exception):
+    """A range must wait until those before it are done."""
 
 
-def _usage(tokens: list[int]) -> Usage:
-    prompt, output, thoughts, cached, total, unpriced = (*tokens, 0)[:6]  # older notes hold five
-    return Usage(
-        prompt_tokens=prompt,
-        output_tokens=output,
-        thoughts_tokens=thoughts,
-        cached_tokens=cached,
-        total_tokens=total,
-        unpriced_tokens=unpriced,
-    )
+async def range_pieces(
+    storage: Storage, part: OutputRange, lines: RangeSplitter, start: int
+) -> AsyncGenerator[tuple[int, bytes]]:
+    """Yield a range's bytes from ``start`` on, with their offsets, and then what its last line still lacks.
+
+    What is yielded must be fed to ``lines``, which knows whether a line has begun that has not ended.
+    """
+    uri, generation = GcsUri.parse(part.object_name), part.generation
+    main = storage.download(uri, generation=generation, start=start, end=part.end)
+    async with aclosing(main):
+        async for data in main:
+            yield start, data
+            start += len(data)
+    if not lines.is_within or start >= part.size_bytes:
+        return
+    behind = storage.download(uri, generation=generation, start=start, end=part.size_bytes)
+    async with aclosing(behind):
+        async for data in behind:
+            ends = data.find(b"\n") + 1
+            yield start, data[: ends or None]
+            start += len(data)
+            if ends:
+                return
 
 
-def _source(batch: Batch, part: OutputRange) -> SourceRange:
+def _cut(start: int, data: bytes, stops: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield ``data`` in pieces that end at each stop within it."""
+    at = start
+    for stop in stops:
+        if at < stop < start + len(data):
+            yield at, data[at - start : stop - start]
+            at = stop
+    yield at, data[at - start :] if at > start else data
+
+
+def source_of(batch: Batch, part: OutputRange) -> SourceRange:
+    """Return the range as a store's progress knows it."""
     return SourceRange(
         submission_id=batch.submission_id,
         batch_id=batch.id,
@@ -191,19 +272,19 @@ def _source(batch: Batch, part: OutputRange) -> SourceRange:
     )
 
 
-def _reader(services: Services, batch: Batch, part: OutputRange, match: ManifestMatch) -> RowReader:
-    """Prices are those of the day the job was sent, whenever its rows are read."""
+def reader_of(
+    services: Services, batch: Batch, part: OutputRange, match: ManifestMatch, known: bytearray
+) -> RowReader:
+    """Return what reads a range's lines; prices are those of the day the job was sent."""
     sent_on = (batch.sent_at or batch.created_at).date()
     context = ReadContext(
         submission_id=batch.submission_id,
         batch_id=batch.id,
-        attempt=batch.attempt,
+        attempt=batch.round + 1,
         rows=batch.rows,
         source_object=part.object_name,
         source_generation=part.generation,
         own_keys=is_own(batch),
         price=services.prices.price_of(batch.model, sent_on),
     )
-    found = ranks.unpack(batch.found, rows=batch.rows)
-    costs = rowcosts.decode(ranks.notes(batch.found, rows=batch.rows))
-    return RowReader(context, family_of(batch.model).read, found, match, costs)
+    return RowReader(context, family_of(batch.model).read, known, match)

@@ -90,7 +90,9 @@ class Store(ABC):
             if not mended.keys:
                 raise
             lines = (*chunk.quarantined, *mended.lines)
-            self._write(replace(chunk, rows=mended.rows, quarantined=lines), fence=fence)
+            state = chunk.restate(mended.keys) if chunk.restate else chunk.progress.state
+            progress = replace(chunk.progress, state=state)
+            self._write(replace(chunk, rows=mended.rows, quarantined=lines, progress=progress), fence=fence)
             return mended.keys
         return frozenset()
 
