@@ -31,7 +31,7 @@ def leaves_rest(batch: Batch) -> bool:
     Rows of a job that failed by itself, or vanished, have their reason already; it may even run and be paid.
     """
     ended_so = batch.job_state in _MAY_RUN_AGAIN
-    return batch.state is BatchState.INGESTED and not batch.successor and ended_so
+    return batch.state is BatchState.INGESTED and ended_so
 
 
 def was_cut(submission: Submission, batch: Batch) -> bool:

@@ -78,10 +78,10 @@ SUBMISSION_MOVES: dict[SubmissionState, frozenset[SubmissionState]] = {
     _S.SETTLING: frozenset({_S.DONE, _S.FAILED, _S.RUNNING, _S.PARKED}),
     _S.PARKED: frozenset({_S.QUEUED, _S.RUNNING, _S.SETTLING, _S.CANCELLING}),
     _S.CANCELLING: frozenset({_S.CANCELLED}),
-    _S.DONE: frozenset(),
+    _S.DONE: frozenset({_S.SETTLING}),  # settling once more: somebody wants rows to be tried again
     _S.REJECTED: frozenset(),
-    _S.CANCELLED: frozenset(),
-    _S.FAILED: frozenset(),
+    _S.CANCELLED: frozenset({_S.SETTLING}),
+    _S.FAILED: frozenset({_S.SETTLING}),
 }
 
 BATCH_MOVES: dict[BatchState, frozenset[BatchState]] = {

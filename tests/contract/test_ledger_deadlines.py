@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import inspect
 
 from tests.contract.ledger_values import LONG_S, held, new_batch, new_submission, running
+from vertexq import ranks
 from vertexq.errors import Conflict
 from vertexq.ledger import Ledger, Record
 from vertexq.ledger.engine import open_engine
-from vertexq.model import Batch, Terms
+from vertexq.ledger.values import BatchFields
+from vertexq.model import Counts, Terms
 from vertexq.states import BatchState, SubmissionState
 
 RESEND_S = 60.0
@@ -79,34 +81,33 @@ def test_many_late_ones_are_found_in_turn(ledger: Ledger) -> None:
     assert sorted(_found(ledger, limit=4) + _found(ledger, limit=4)) == [f"s-{n}" for n in range(6)]
 
 
-def test_a_successor_enters_together_with_the_note_of_who_took_over(ledger: Ledger) -> None:
-    """It is ready, waits for its turn, and its audit trail begins."""
+def test_a_successor_enters_together_with_the_notes_of_who_took_over(ledger: Ledger) -> None:
+    """It is ready, waits for its turn, counts what it inherited, and its audit trail begins."""
     (batch,) = running(ledger)
     claim = held(ledger, Record.SUBMISSION, "s-1")
+    inherited = bytes([ranks.inherited(ranks.RETRYABLE), ranks.NOT_FOUND])
+    new = replace(new_batch(1), round=1, found=ranks.pack(inherited))
 
-    changed = ledger.succeed(batch, new_batch(1), claim=claim)
+    ledger.succeed([(batch, BatchFields(counts=Counts(succeeded=1)))], new, claim=claim)
 
     first, second = ledger.batches("s-1")
-    assert changed.successor == first.successor == second.id
-    assert (second.state, second.next_action_at) == (BatchState.READY, None)
+    assert (first.successor, first.counts) == (second.id, Counts(succeeded=1))
+    assert (second.state, second.round, second.next_action_at) == (BatchState.READY, 1, None)
+    assert second.counts == Counts(failed=1)
     assert [line.to_state for line in ledger.audit(Record.BATCH, second.id)] == [BatchState.READY]
 
 
-def test_a_batch_has_one_successor(ledger: Ledger) -> None:
-    """Who comes second changes nothing, whether it read before or after."""
+def test_who_comes_second_hands_nothing_over(ledger: Ledger) -> None:
+    """Whether it read before or after."""
     (batch,) = running(ledger)
     claim = held(ledger, Record.SUBMISSION, "s-1")
-    ledger.succeed(batch, new_batch(1), claim=claim)
+    ledger.succeed([(batch, BatchFields())], new_batch(1), claim=claim)
 
     with pytest.raises(Conflict):
-        ledger.succeed(batch, new_batch(2), claim=claim)
+        ledger.succeed([(batch, BatchFields())], new_batch(2), claim=claim)
     with pytest.raises(Conflict):
-        ledger.succeed(_again(ledger, batch), new_batch(1), claim=claim)
+        ledger.succeed([(ledger.batch(batch.id), BatchFields())], new_batch(1), claim=claim)
     assert len(ledger.batches("s-1")) == 2
-
-
-def _again(ledger: Ledger, batch: Batch) -> Batch:
-    return ledger.batch(batch.id)
 
 
 def test_only_open_deadlines_are_in_the_index(ledger: Ledger, ledger_url: str) -> None:

@@ -1,7 +1,8 @@
 """The queue of ready batches: who is next when jobs are fewer than batches that wait.
 
 A ready batch waits while its ``next_action_at`` is null. Handing it out makes it due; it is in flight from
-then on. ``docs/operations.md`` says in words what the order is.
+then on. One that rests (``RESTS``) is in nobody's way before its time; then it gets into the line like any
+other. ``docs/operations.md`` says in words what the order is.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from vertexq.bounds import Bounds
 from vertexq.ledger.base import LedgerPart
 from vertexq.ledger.schema import batches, submissions
 from vertexq.ledger.times import database_now
+from vertexq.ledger.values import RESTS
 from vertexq.states import BATCH_ACTIVE, BatchState, SubmissionState
 
 PIPELINE = 16
@@ -46,7 +48,12 @@ LONGEST_MEMORY = 256
 
 _IS_READY = batches.c.state == literal_column(f"'{BatchState.READY}'")  # literal, as the index has it
 _WAITS = and_(_IS_READY, batches.c.next_action_at.is_(None))
-_HANDED_OUT = and_(_IS_READY, batches.c.next_action_at.is_not(None), batches.c.attempts < STUCK_ATTEMPTS)
+_HANDED_OUT = and_(
+    _IS_READY,
+    batches.c.next_action_at.is_not(None),
+    batches.c.attempts > RESTS,
+    batches.c.attempts < STUCK_ATTEMPTS,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, Insert, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from vertexq import ranks
 from vertexq.errors import Conflict
 from vertexq.ledger.base import LedgerPart, change, check_claim, check_move, fetch, first_audit, write_audit
 from vertexq.ledger.convert import to_submission
 from vertexq.ledger.schema import audit, batches, spool
 from vertexq.ledger.times import database_now
-from vertexq.ledger.values import Claim, NewBatch, Record
-from vertexq.model import Counts, Estimate, JobStats, Submission, Usage
+from vertexq.ledger.values import RESTS, Claim, NewBatch, Record
+from vertexq.model import Estimate, JobStats, Submission, Usage
 from vertexq.states import BatchState, SubmissionState
 
 _SETTLE_LOOK_S = 60.0
@@ -107,6 +108,8 @@ def _insert_once(connection: Connection, row: dict[str, Any]) -> Insert:
 def new_row(submission_id: str, new: NewBatch, now: datetime, *, is_due: bool = False) -> dict[str, Any]:
     """Return the row of a batch that enters the ledger."""
     given = {field.name: getattr(new, field.name) for field in fields(NewBatch)}
+    rests = given.pop("rest_s") > 0
+    due_at = now + timedelta(seconds=new.rest_s) if rests else (now if is_due else None)
     return given | {
         "submission_id": submission_id,
         "labels": dict(new.labels),
@@ -115,11 +118,12 @@ def new_row(submission_id: str, new: NewBatch, now: datetime, *, is_due: bool = 
         "estimate_tokens": new.estimate.tokens if new.estimate else 0,
         "version": 1,
         "stats": asdict(JobStats()),
-        "counts": asdict(Counts()),
+        "counts": asdict(ranks.counts(ranks.unpack(new.found, rows=new.rows))),
         "usage": asdict(Usage()),
         "created_at": now,
         "updated_at": now,
-        "next_action_at": now if is_due and new.state is BatchState.READY else None,
+        "attempts": RESTS if rests else 0,
+        "next_action_at": due_at if new.state is BatchState.READY else None,
     }
 
 

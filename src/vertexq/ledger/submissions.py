@@ -97,7 +97,7 @@ class Submissions(LedgerPart):
             )
             if known.state is SubmissionState.SETTLING or _in_hand(connection, known, now):
                 return to_submission(fetch(connection, Record.SUBMISSION, submission_id))
-            return _move(connection, known, SubmissionState.CANCELLING, None, {"next_action_at": now}, now)
+            return move_in(connection, known, SubmissionState.CANCELLING, None, {"next_action_at": now}, now)
 
     def move_submission(
         self,
@@ -113,7 +113,7 @@ class Submissions(LedgerPart):
         """
         check_move(submission.state, to)
         with self._writing() as connection:
-            return _move(connection, submission, to, claim, values, database_now(connection))
+            return move_in(connection, submission, to, claim, values, database_now(connection))
 
     def update_submission(
         self, submission: Submission, *, claim: Claim | None = None, **values: Unpack[SubmissionFields]
@@ -214,13 +214,13 @@ def _go_on(connection: Connection, known: Submission, now: datetime) -> Submissi
     )
     changed = SubmissionFields(next_action_at=now, attempts=0)
     if is_staged(connection, known):
-        return _move(connection, known, SubmissionState.RUNNING, None, changed, now)
+        return move_in(connection, known, SubmissionState.RUNNING, None, changed, now)
     if is_late(known, now):  # nothing has begun, so nothing is late: it has its whole time again
         changed["deadline_at"] = deadline_at(known.terms, now)
-    return _move(connection, known, SubmissionState.QUEUED, None, changed, now)
+    return move_in(connection, known, SubmissionState.QUEUED, None, changed, now)
 
 
-def _move(
+def move_in(
     connection: Connection,
     submission: Submission,
     to: SubmissionState,
@@ -228,12 +228,12 @@ def _move(
     values: SubmissionFields,
     now: datetime,
 ) -> Submission:
+    """Move a submission within a transaction; without ``next_action_at`` nothing is due for it."""
     check_move(submission.state, to)
     changed: dict[str, Any] = {
         "reason": "", "next_action_at": None, **values, "state": to, "hint_sent_at": None,
+        "finished_at": now if to in SUBMISSION_TERMINAL else None,
     }  # fmt: skip
-    if to in SUBMISSION_TERMINAL:
-        changed["finished_at"] = now
     row = change(
         connection, Record.SUBMISSION, submission.id,
         version=submission.version, now=now, values=changed, claim=claim,

@@ -1,19 +1,23 @@
-"""Successors: batches that take over rows without an answer, and what must stop because it is late."""
+"""Successors: batches that take over rows to be tried again, and what must stop because it is late."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, update
 
-from vertexq.ledger.base import LedgerPart, change, first_audit
-from vertexq.ledger.convert import to_batch, to_submission
+from vertexq.deadlines import is_late
+from vertexq.errors import NotDone
+from vertexq.ledger.base import LedgerPart, change, fetch, first_audit
+from vertexq.ledger.convert import to_submission
 from vertexq.ledger.schema import audit, batches, submissions
 from vertexq.ledger.staging import is_staged, new_row
+from vertexq.ledger.submissions import move_in
 from vertexq.ledger.times import database_now
-from vertexq.ledger.values import Claim, NewBatch, Record
-from vertexq.model import Batch, Submission
-from vertexq.states import SubmissionState
+from vertexq.ledger.values import BatchFields, Claim, NewBatch, Record, SubmissionFields
+from vertexq.model import Batch, Retry, Submission
+from vertexq.states import BATCH_TERMINAL, SubmissionState, may_follow
 
 _MAY_BE_LATE = (SubmissionState.RUNNING, SubmissionState.PARKED)
 
@@ -50,18 +54,49 @@ class Successors(LedgerPart):
         with self._reading() as connection:
             return is_staged(connection, submission)
 
-    def succeed(self, batch: Batch, new: NewBatch, *, claim: Claim) -> Batch:
-        """Enter the batch that takes over what ``batch`` left, and note so in ``batch``: both or none.
+    def succeed(self, left: Sequence[tuple[Batch, BatchFields]], new: NewBatch, *, claim: Claim) -> None:
+        """Enter the batch that takes over rows of others, and write down what is left to these: all or none.
 
-        Nothing is due for it before it is handed out. Raise ``Conflict`` when somebody else was first.
+        It waits for its turn once it has rested (``NewBatch.rest_s``). Raise ``Conflict`` when somebody else
+        was first.
         """
         with self._writing() as connection:
             now = database_now(connection)
-            row = new_row(batch.submission_id, new, now)
-            changed = change(
-                connection, Record.BATCH, batch.id,
-                version=batch.version, now=now, values={"successor": new.id}, claim=claim,
-            )  # fmt: skip
+            for batch, fields in left:
+                change(
+                    connection, Record.BATCH, batch.id, version=batch.version, now=now,
+                    values={**fields, "successor": new.id}, claim=claim,
+                )  # fmt: skip
+            row = new_row(left[0][0].submission_id, new, now)
             connection.execute(insert(batches).values(**row))
             connection.execute(insert(audit), [first_audit(Record.BATCH, row, now, claim.owner)])
-            return to_batch(changed)
+
+    def request_retry(self, submission_id: str, retry: Retry) -> Submission:
+        """Note which rows somebody wants to have tried again, and let the submission settle once more.
+
+        A deadline that has passed, and a cancel, were for what is over. Safe to repeat. Raise ``NotDone``
+        when something of the submission is still under way.
+        """
+        with self._writing() as connection:
+            known = to_submission(fetch(connection, Record.SUBMISSION, submission_id, locked=True))
+            if known.state is SubmissionState.SETTLING and known.retry == retry:
+                return known
+            if not _has_ended(connection, known):
+                raise NotDone(
+                    f"submission {submission_id} is {known.state} and has not come to its end; rows can be "
+                    "tried again once it has"
+                )
+            now = database_now(connection)
+            values = SubmissionFields(retry=retry, cancel_requested=False, next_action_at=now, attempts=0)
+            if is_late(known, now):
+                values["deadline_at"] = None
+            return move_in(connection, known, SubmissionState.SETTLING, None, values, now)
+
+
+def _has_ended(connection: Connection, known: Submission) -> bool:
+    """Tell whether nothing of a submission is under way any more; one that is parked may have got so far."""
+    if known.state is SubmissionState.RUNNING or not may_follow(known.state, SubmissionState.SETTLING):
+        return False
+    open_ones = and_(batches.c.submission_id == known.id, batches.c.state.not_in(sorted(BATCH_TERMINAL)))
+    under_way = connection.execute(select(batches.c.id).where(open_ones).limit(1)).first()
+    return under_way is None and is_staged(connection, known)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from vertexq.deadlines import passed, was_cut
 from vertexq.ledger import Claim
 from vertexq.model import Batch, Counts, Submission
 from vertexq.results import Chunk, Outcome, Progress, Row, SourceRange
+from vertexq.rounds import difference
 from vertexq.states import BatchState, JobState, SubmissionState
 from vertexq.steps.manifest import entries
 from vertexq.steps.parts import ManifestLine
@@ -30,16 +30,13 @@ class Fate:
     code: int | None = None
 
 
-def fate_of(submission: Submission, batch: Batch, *, took_over: Collection[str] = ()) -> Fate | None:
-    """Return what becomes of a batch's rows without an answer; None when they are accounted for elsewhere.
+def fate_of(submission: Submission, batch: Batch) -> Fate | None:
+    """Return what becomes of a batch's rows without an answer; None when they are in nobody's account.
 
-    Rows that a successor has taken over are in its account. Rows that a cancel has withdrawn were never sent
-    and are in nobody's, unless their batch ``took_over`` rows of an earlier one.
+    That is so for rows that a cancel has withdrawn: they were never sent, unless earlier batches had them.
     """
-    if batch.successor:
-        return None
     if batch.state is BatchState.WITHDRAWN:
-        cancelled = submission.state is SubmissionState.CANCELLING and batch.id not in took_over
+        cancelled = submission.state is SubmissionState.CANCELLING and not batch.round
         return None if cancelled else Fate(outcome=Outcome.MISSING, message=batch.reason)
     if batch.state is BatchState.ASIDE:
         return Fate(outcome=Outcome.FAILED, message="the row was set aside by the check")
@@ -52,38 +49,45 @@ def fate_of(submission: Submission, batch: Batch, *, took_over: Collection[str] 
     return Fate(outcome=Outcome.FAILED, message=message, code=error.code if error else None)
 
 
-async def account(
-    services: Services, submission: Submission, batch: Batch, claim: Claim, *, took_over: Collection[str] = ()
-) -> Counts:
-    """Write a row for everything that did not come back, and return the batch's counts."""
+async def account(services: Services, submission: Submission, batch: Batch, claim: Claim) -> Counts:
+    """Write a row for everything that did not come back, note it in the ledger, and return the counts.
+
+    Such a row is not the batch's own answer, so that a later batch may do as well as it.
+    """
     found = ranks.unpack(batch.found, rows=batch.rows)
-    absent = found.count(ranks.NOT_FOUND)
-    fate = fate_of(submission, batch, took_over=took_over)
-    if not absent or fate is None:
-        return ranks.counts(found)
-    await _write(services, submission, batch, found, fate, claim)
-    return ranks.counts(found) + Counts(**{fate.outcome.value: absent})
+    reason = difference(batch, found)
+    fate = fate_of(submission, batch) if ranks.NOT_FOUND in found else None
+    if fate is not None:
+        for store in reversed(submission.stores):  # the account is kept by the first, so it comes last
+            await _write(services, store, batch, found, fate, claim)
+        absent = ranks.inherited(ranks.RANK_BYTE[fate.outcome])
+        found = found.replace(bytes([ranks.NOT_FOUND]), bytes([absent]))
+    counts = ranks.counts(found)
+    if fate is not None or reason != batch.reason:
+        packed = ranks.pack(found, ranks.notes(batch.found, rows=batch.rows))
+        services.ledger.update_batch(batch, claim=claim, found=packed, counts=counts, reason=reason)
+    return counts
 
 
 async def _write(
-    services: Services, submission: Submission, batch: Batch, found: bytearray, fate: Fate, claim: Claim
+    services: Services, store: str, batch: Batch, found: bytearray, fate: Fate, claim: Claim
 ) -> None:
     """Commit the absent rows chunk by chunk; the position is the number of manifest lines accounted for."""
-    name, size = submission.store, services.options.chunk_rows
+    size = services.options.chunk_rows
     source = SourceRange(
-        submission_id=submission.id, batch_id=batch.id, object_name=batch.manifest_uri, generation=0
+        submission_id=batch.submission_id, batch_id=batch.id, object_name=batch.manifest_uri, generation=0
     )
-    at = (await services.stores.call(name, lambda store: store.progress(source))).position
+    at = (await services.stores.call(store, lambda opened: opened.progress(source))).position
     pending: list[Row] = []
     async with aclosing(entries(services, batch)) as rows:
         async for entry in rows:
             if entry.index >= at and found[entry.index] == ranks.NOT_FOUND:
-                pending.append(_row(submission, batch, entry, fate))
+                pending.append(_row(batch, entry, fate))
             if len(pending) >= size:
-                at = await _commit(services, name, source, at, entry.index + 1, pending, claim)
+                at = await _commit(services, store, source, at, entry.index + 1, pending, claim)
                 pending = []
     if at < batch.rows:
-        await _commit(services, name, source, at, batch.rows, pending, claim)
+        await _commit(services, store, source, at, batch.rows, pending, claim)
 
 
 async def _commit(
@@ -94,13 +98,13 @@ async def _commit(
     return end
 
 
-def _row(submission: Submission, batch: Batch, entry: ManifestLine, fate: Fate) -> Row:
+def _row(batch: Batch, entry: ManifestLine, fate: Fate) -> Row:
     return _EMPTY._replace(
-        submission_id=submission.id,
+        submission_id=batch.submission_id,
         key=entry.key,
         batch_id=batch.id,
         outcome=fate.outcome,
         error_code=fate.code,
         error_message=entry.reason or fate.message,
-        attempt=batch.attempt,
+        attempt=batch.round + 1,
     )

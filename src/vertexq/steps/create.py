@@ -35,6 +35,7 @@ from vertexq.google.messages import job_body
 from vertexq.google.vertex import NOT_SENT
 from vertexq.ids import attempt_tag
 from vertexq.ledger import Bounds, Claim, Held, HeldBy, Record
+from vertexq.ledger.values import RESTS
 from vertexq.limits.base import GRANT_GOOD_S, CallClass, Verdict, verdict_of
 from vertexq.model import Batch, Job, Submission
 from vertexq.money import held_sentence
@@ -71,7 +72,12 @@ async def create(services: Services, batch_id: str) -> None:
 
 async def _go_on(services: Services, batch: Batch, claim: Claim) -> None:
     if batch.state is BatchState.READY:
-        if _is_due(services, batch):  # else the hint came twice, or late: no turn and no wait may be jumped
+        if not _is_due(services, batch):
+            return  # the hint came twice, or late: no turn and no wait may be jumped
+        if batch.attempts == RESTS:
+            services.ledger.update_batch(batch, claim=claim, attempts=0, next_action_at=None)
+            await dispatch(services, batch.project, batch.location)
+        else:
             await _send(services, batch, claim)
     elif batch.state is BatchState.SENDING:
         await reconcile(services, ambiguous(services, batch, claim, "a worker stopped"), claim)

@@ -13,6 +13,7 @@ from vertexq.names import TaskName
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.absent import account
 from vertexq.steps.leases import with_lease
+from vertexq.steps.rerun import rests_of
 from vertexq.steps.services import Services, seconds
 
 log = structlog.get_logger(__name__)
@@ -30,11 +31,12 @@ async def settle(services: Services, submission_id: str) -> None:
         if _is_late(services, submission):
             services.hints.send(TaskName.DEADLINE, submission_id)
             _look_again(services, submission, claim)
-        elif services.ledger.settle_ready(submission_id):
-            await _settle(services, submission, claim)
+        elif not services.ledger.settle_ready(submission_id):
+            _wait(services, submission, claim)
+        elif next(rests_of(services, submission), None) is not None:
+            _run_again(services, submission, claim)
         else:
-            services.ledger.rouse(submission_id)
-            _look_again(services, submission, claim)
+            await _settle(services, submission, claim)
 
     await with_lease(services, Record.SUBMISSION, submission_id, work)
 
@@ -45,6 +47,23 @@ def _is_late(services: Services, submission: Submission) -> bool:
     if not running or not is_late(submission, services.ledger.now()):
         return False
     return runs_again(submission) or not services.ledger.settle_ready(submission.id)
+
+
+def _wait(services: Services, submission: Submission, claim: Claim) -> None:
+    """Look again when more has ended; a round whose beginning broke off begins once more."""
+    if submission.state is SubmissionState.SETTLING:
+        services.hints.send(TaskName.RERUN, submission.id)
+    else:
+        services.ledger.rouse(submission.id)
+    _look_again(services, submission, claim)
+
+
+def _run_again(services: Services, submission: Submission, claim: Claim) -> None:
+    """Let rows be handed over to new batches, which takes longer than this step may."""
+    if submission.state is not SubmissionState.SETTLING:
+        submission = services.ledger.move_submission(submission, SubmissionState.SETTLING, claim=claim)
+    _look_again(services, submission, claim)
+    services.hints.send(TaskName.RERUN, submission.id)
 
 
 def _look_again(services: Services, submission: Submission, claim: Claim) -> None:
@@ -59,19 +78,20 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
             submission, SubmissionState.SETTLING, claim=claim, next_action_at=ledger.now()
         )
     batches = ledger.batches(submission.id)
-    took_over = {batch.successor for batch in batches if batch.successor}
     counts, usage, cost_pusd, quarantined = Counts(), Usage(), 0, 0
     for known in batches:
         batch = ledger.batch(known.id)
-        counts += await account(services, submission, batch, claim, took_over=took_over)
+        counts += await account(services, submission, batch, claim)
         usage += batch.usage
         cost_pusd += batch.cost_pusd
         quarantined += batch.quarantined_lines
-    await services.stores.call(submission.store, lambda store: store.finish(submission.id))
+    repeats = any(batch.repeats for batch in batches)
+    for name in submission.stores:
+        await services.stores.call(name, lambda store: store.finish(submission.id, repeats=repeats))
     reason = "; ".join(sorted(set(_reasons(submission, batches))))[:2000]
     ledger.move_submission(
         submission, _end(submission, counts), claim=claim, counts=counts, usage=usage, cost_pusd=cost_pusd,
-        quarantined_lines=quarantined, reason=reason,
+        quarantined_lines=quarantined, retry=None, reason=reason,
     )  # fmt: skip
     ledger.drop_spool(submission.id)  # there is one when it was cancelled before it was staged
     log.info("settled", submission=submission.id, succeeded=counts.succeeded, rows=counts.total)
@@ -89,7 +109,7 @@ def _reasons(submission: Submission, batches: list[Batch]) -> Iterator[str]:
     if submission.state is not SubmissionState.CANCELLING:
         unanswered.add(BatchState.WITHDRAWN)
     for batch in batches:
-        if batch.successor:
+        if batch.successor:  # what is left of it has answers, or is told by the rows themselves
             continue
         if was_cut(submission, batch):
             yield passed(submission)

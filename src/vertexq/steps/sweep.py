@@ -37,6 +37,8 @@ async def sweep(services: Services) -> None:
     services.ledger.beat("sweep")
     due = services.ledger.due(limit=HINTS_A_SWEEP, resend_after_s=services.options.resend_after_s)
     hints = {hint for item in due if (hint := hint_for(item)) is not None}
+    settling = [one.id for one in due if one.state == SubmissionState.SETTLING]
+    hints |= {(TaskName.RERUN, (one,)) for one in settling}  # rows may have to be tried again
     strays = services.ledger.stray_places(quiet_s=services.options.poll_interval_s)
     hints |= {(TaskName.POLL, place) for place in strays}
     for task, args in sorted(hints):

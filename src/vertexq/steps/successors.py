@@ -1,0 +1,209 @@
+"""Successors: rows that are tried again go into new batches, taken from the input staged for the old ones.
+
+Safe to repeat at any point: the new batch's name and bytes are the same every time, and it enters the ledger
+together with the notes in the old ones that say who took over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import orjson
+import structlog
+
+from vertexq import ranks
+from vertexq.check.verdict import Prepared
+from vertexq.families import family_of
+from vertexq.ids import batch_id
+from vertexq.keys import wire_key
+from vertexq.ledger import Claim, NewBatch
+from vertexq.ledger.values import BatchFields
+from vertexq.model import Batch, Estimate, GcsUri, ObjectInfo, Submission
+from vertexq.money import priced
+from vertexq.rounds import Rest, difference
+from vertexq.steps.looking import folder
+from vertexq.steps.manifest import staged
+from vertexq.steps.parts import ManifestLine, Part
+from vertexq.steps.putting import put
+from vertexq.steps.services import Services
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Filling:
+    """A new batch that is being put together from the rests of one batch or of several."""
+
+    part: Part = field(default_factory=Part)
+    rests: list[Rest] = field(default_factory=list[Rest])
+
+    def takes(self, rest: Rest, services: Services, submission: Submission) -> bool:
+        """Tell whether a rest may share the batch: of the same round, in the same place, and few rows.
+
+        Rows that Google's import may not be able to load together never share one.
+        """
+        if not self.rests:
+            return True
+        if submission.policy.split_conflicts or submission.policy.as_is:
+            return False
+        options, first = services.options, self.rests[0].batch
+        small = self.part.input.size_bytes <= options.batch_bytes // 2
+        few = self.part.rows + len(rest.rows) <= options.batch_rows
+        return few and small and _kin(rest.batch) == _kin(first)
+
+
+def _kin(batch: Batch) -> tuple[object, ...]:
+    return batch.round, batch.model, batch.project, batch.location, batch.tenant, dict(batch.labels)
+
+
+async def run_again(
+    services: Services,
+    submission: Submission,
+    rests: Iterable[Rest],
+    claim: Claim,
+    *,
+    model: str = "",
+    rest_s: float = 0.0,
+) -> int:
+    """Stage rows as new batches, the successors of theirs, ready to be sent; return how many rows.
+
+    Each input and manifest is streamed once. Which rows and why is the caller's business; rows that were
+    handed over are accounted for by who took them over. ``model`` is another one of the same family.
+    """
+    filling, rows = _Filling(), 0
+    try:
+        for rest in rests:
+            if not filling.takes(rest, services, submission):
+                await _enter(services, submission, filling, claim, model=model, rest_s=rest_s)
+                filling.part.close()
+                filling = _Filling()
+            await _fill(services, filling, rest)
+            rows += len(rest.rows)
+        if filling.rests:
+            await _enter(services, submission, filling, claim, model=model, rest_s=rest_s)
+    finally:
+        filling.part.close()
+    return rows
+
+
+async def _fill(services: Services, filling: _Filling, rest: Rest) -> None:
+    async for entry, line in staged(services, rest.batch):
+        if entry.index in rest.rows:
+            _append(filling.part, entry, line)
+    filling.rests.append(rest)
+
+
+def _append(part: Part, entry: ManifestLine, line: bytes) -> None:
+    """Add a row under its new index, with a key of ours, also when its line was the producer's own."""
+    old, new = (b'{"key":%b' % orjson.dumps(wire_key(n, entry.key)) for n in (entry.index, part.rows))
+    if line.startswith(old):
+        line = new + line[len(old) :] + b"\n"
+    else:
+        line = b'%b,"request":%b}\n' % (new, orjson.dumps(orjson.loads(line)["request"]))
+    part.input.write(line)
+    part.add_staged(Prepared(entry.key, entry.fingerprint, b"", entry.line), line)
+
+
+async def _enter(
+    services: Services, submission: Submission, filling: _Filling, claim: Claim, *, model: str, rest_s: float
+) -> None:
+    """Upload what was put together, and let it enter the ledger in the place of its rows' batches."""
+    ordinal = 1 + max(known.ordinal for known in services.ledger.batches(submission.id))
+    prefix = GcsUri.parse(folder(filling.rests[0].batch).rstrip("/").rpartition("/")[0]).join(
+        f"{ordinal:05d}"
+    )
+    source = await put(services, prefix.join("input.jsonl"), filling.part.input)
+    manifest = await put(services, prefix.join("manifest.jsonl"), filling.part.manifest)
+    new = _successor(submission, filling, ordinal, source, manifest)
+    if model and model != new.model:
+        new = _for_model(services, new, model)
+    left = [(rest.batch, _left(rest)) for rest in filling.rests]
+    services.ledger.succeed(left, replace(new, rest_s=rest_s), claim=claim)
+    log.info("runs_again", successor=new.id, rows=new.rows, round=new.round, batches=len(left))
+
+
+def _left(rest: Rest) -> BatchFields:
+    """Return the account of a batch without the rows that are handed over; what they cost stays in it."""
+    left = rest.left()
+    packed = ranks.pack(left, ranks.notes(rest.batch.found, rows=rest.batch.rows))
+    reason = difference(rest.batch, rest.found)
+    return BatchFields(found=packed, counts=ranks.counts(left), reason=reason)
+
+
+def _successor(
+    submission: Submission,
+    filling: _Filling,
+    ordinal: int,
+    source: ObjectInfo,
+    manifest: ObjectInfo,
+) -> NewBatch:
+    batch = filling.rests[0].batch
+    estimates = [
+        part_of(rest.batch.estimate, rows=len(rest.rows), of=rest.batch.rows) for rest in filling.rests
+    ]
+    return NewBatch(
+        id=batch_id(submission.id, submission.fingerprint, ordinal),
+        ordinal=ordinal,
+        rows=filling.part.rows,
+        input_uri=str(source.uri),
+        input_generation=source.generation,
+        input_bytes=source.size_bytes,
+        manifest_uri=str(manifest.uri),
+        project=batch.project,
+        location=batch.location,
+        model=batch.model,
+        family=batch.family,
+        tenant=batch.tenant,
+        priority=submission.terms.priority,
+        estimate=together(estimates),
+        labels=batch.labels,
+        round=batch.round + 1,
+        found=ranks.pack(b"".join(rest.inherited() for rest in filling.rests)),
+    )
+
+
+def _for_model(services: Services, new: NewBatch, model: str) -> NewBatch:
+    """Let another model answer: its family takes the same lines, its price may be another one."""
+    known = new.estimate
+    if known is not None:  # its output tokens hold the assumed ones already
+        today = services.ledger.now().date()
+        cost_pusd = priced(replace(known, assumed_rows=0), model, today, services.prices, 0).cost_pusd
+        known = replace(known, cost_pusd=cost_pusd)
+    return replace(new, model=model, family=family_of(model).name, estimate=known)
+
+
+def together(estimates: Iterable[Estimate | None]) -> Estimate | None:
+    """Return the sum of estimates; None, or a cost of None, when one of them is not known."""
+    total = Estimate(cost_pusd=0)
+    for one in estimates:
+        if one is None:
+            return None
+        unknown = total.cost_pusd is None or one.cost_pusd is None
+        total = Estimate(
+            rows=total.rows + one.rows,
+            input_tokens=total.input_tokens + one.input_tokens,
+            output_tokens=total.output_tokens + one.output_tokens,
+            assumed_rows=total.assumed_rows + one.assumed_rows,
+            cost_pusd=None if unknown else (total.cost_pusd or 0) + (one.cost_pusd or 0),
+        )
+    return total
+
+
+def part_of(estimate: Estimate | None, *, rows: int, of: int) -> Estimate | None:
+    """Return the share of an estimate that ``rows`` of its ``of`` rows have, rounded up."""
+    if estimate is None or not of:
+        return None
+
+    def share(whole: int) -> int:
+        return -(-whole * rows // of)
+
+    cost_pusd = None if estimate.cost_pusd is None else share(estimate.cost_pusd)
+    return replace(
+        estimate,
+        rows=rows,
+        input_tokens=share(estimate.input_tokens),
+        output_tokens=share(estimate.output_tokens),
+        assumed_rows=share(estimate.assumed_rows),
+        cost_pusd=cost_pusd,
+    )
