@@ -1,56 +1,28 @@
 """Results in a SQLite file: rows, quarantine and progress in one transaction.
 
-``sqlite:///results.db`` is a path relative to the working directory, ``sqlite:////srv/results.db`` absolute.
+``sqlite:///results.db`` is a path relative to the working directory, ``sqlite:////srv/results.db`` absolute;
+of our own in the query: ``table=`` and ``columns=`` (see ``vertexq.stores.layout``).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from vertexq.errors import BadSettings, StoreRefused, Unreachable
 from vertexq.results import Chunk, Outcome, Progress, QuarantinedLine, Result, Row, SourceRange
+from vertexq.stores import sqlite_sql as sql
 from vertexq.stores.base import Committed, RowsRefused, Store, admit
-from vertexq.stores.columns import COLUMNS, ColumnType, better_sql, result_of
+from vertexq.stores.columns import JSON_COLUMNS
+from vertexq.stores.layout import Layout, replaces, split_layout
+from vertexq.stores.poison import unstorable
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one; a chunk takes well under a second."""
-
-_TYPES = {
-    ColumnType.TEXT: "TEXT",
-    ColumnType.INTEGER: "INTEGER",
-    ColumnType.REAL: "REAL",
-    ColumnType.INSTANT: "TEXT",
-    ColumnType.JSON: "TEXT",
-}
-_DEFINED = ", ".join(f'"{c.name}" {_TYPES[c.type]}{" NOT NULL" * c.required}' for c in COLUMNS)
-_SCHEMA = (
-    f"CREATE TABLE IF NOT EXISTS vertexq_results ({_DEFINED}, PRIMARY KEY (submission_id, key))",
-    """CREATE TABLE IF NOT EXISTS vertexq_quarantine (
-        submission_id TEXT NOT NULL, batch_id TEXT NOT NULL, source_object TEXT NOT NULL,
-        source_generation INTEGER NOT NULL, source_offset INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
-        reason TEXT NOT NULL, raw BLOB NOT NULL
-    )""",
-    "CREATE INDEX IF NOT EXISTS vertexq_quarantine_submission ON vertexq_quarantine (submission_id)",
-    """CREATE TABLE IF NOT EXISTS vertexq_progress (
-        range_id TEXT PRIMARY KEY, submission_id TEXT NOT NULL, batch_id TEXT NOT NULL,
-        position INTEGER NOT NULL, fence INTEGER NOT NULL, state BLOB NOT NULL
-    )""",
-)
-_NAMES = ", ".join(f'"{c.name}"' for c in COLUMNS)
-_UPSERT = (
-    f"INSERT INTO vertexq_results ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))}) "
-    "ON CONFLICT (submission_id, key) DO UPDATE SET "
-    + ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in COLUMNS[2:])
-    + f" WHERE {better_sql('excluded.', 'vertexq_results.')}"
-)
-_QUARANTINE = f"INSERT INTO vertexq_quarantine VALUES ({', '.join('?' * len(QuarantinedLine._fields))})"
-_PROGRESS = (
-    "INSERT INTO vertexq_progress VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (range_id) DO UPDATE SET "
-    "position = excluded.position, fence = excluded.fence, state = excluded.state"
-)
 
 
 class SqliteStore(Store):
@@ -58,21 +30,28 @@ class SqliteStore(Store):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        path = url.removeprefix("sqlite:///")
-        if path == url or not path or path == ":memory:":
+        rest, self._layout = split_layout(url)
+        path = rest.removeprefix("sqlite:///")
+        if path == rest or not path or path == ":memory:":
             raise BadSettings(
-                f"{url!r} names no file; write sqlite:///results.db or sqlite:////srv/results.db"
+                f"{rest!r} names no file; write sqlite:///results.db or sqlite:////srv/results.db"
             )
         self._path = Path(path)
         self._writer: sqlite3.Connection | None = None
 
     def prepare(self) -> None:
-        """Create the file's directory, the file and its tables."""
+        """Create the file's directory, the file and its tables; add the columns of a newer vertexq.
+
+        Raise ``BadSettings`` for a table of the user's own that cannot take our rows.
+        """
         with self._translated():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._transaction() as db:
-                for statement in _SCHEMA:
-                    db.execute(statement)
+                _make(db, self._layout)
+                if wrong := list(
+                    sql.faults(self._layout, _columns(db, self._layout), _unique(db, self._layout))
+                ):
+                    raise BadSettings(f"the table {self._layout.table} cannot take rows: {'; '.join(wrong)}")
 
     def close(self) -> None:
         """Close the file."""
@@ -82,49 +61,72 @@ class SqliteStore(Store):
 
     def location(self, submission_id: str) -> str:
         """Name the file, the table and the condition."""
-        return f"{self._path}, table vertexq_results, submission_id = '{submission_id}'"
+        column = self._layout.name_of("submission_id")
+        where = f", {column} = '{submission_id}'" if column else ""
+        return f"{self._path}, table {self._layout.table}{where}"
 
     def results(self, submission_id: str, *, outcomes: frozenset[Outcome] | None = None) -> Iterator[Result]:
         """Stream the results, from a snapshot that later writes do not change."""
-        wanted = sorted(outcomes if outcomes is not None else Outcome)
-        query = (
-            f"SELECT {_NAMES} FROM vertexq_results WHERE submission_id = ? "
-            f"AND outcome IN ({', '.join('?' * len(wanted))})"
-        )
-        return map(result_of, self._read(query, (submission_id, *wanted)))
+        wanted = {f"o{n}": outcome for n, outcome in enumerate(outcomes if outcomes is not None else Outcome)}
+        with self._translated():
+            found = _columns(self._connection(), self._layout)
+        query = sql.read_results(self._layout, found, outcomes=len(wanted))
+        rows = self._read(query, {"submission": submission_id, **wanted})
+        return map(partial(self._layout.result_of, submission_id=submission_id), rows)
 
     def quarantine(self, submission_id: str) -> Iterator[QuarantinedLine]:
         """Stream the quarantined lines."""
-        query = "SELECT * FROM vertexq_quarantine WHERE submission_id = ?"
-        return map(QuarantinedLine._make, self._read(query, (submission_id,)))
+        return map(QuarantinedLine._make, self._read(sql.READ_LINES, (submission_id,)))
 
     def _committed(self, source: SourceRange) -> Committed | None:
         with self._translated():
-            return _known(self._connection(), source)
+            return _known(self._connection(), self._layout.range_id(source))
 
     def _write(self, chunk: Chunk, *, fence: int) -> None:
+        range_id = self._layout.range_id(chunk.source)
         with self._translated(), self._transaction() as db:
-            admit(chunk, _known(db, chunk.source), fence=fence)
-            db.executemany(_UPSERT, map(_stored, chunk.rows))
-            db.executemany(_QUARANTINE, chunk.quarantined)
+            admit(chunk, _known(db, range_id), fence=fence)
+            self._insert(db, chunk.rows, chunk.replacing)
+            db.executemany(sql.INSERT_LINE, chunk.quarantined)
             source, after = chunk.source, chunk.progress
-            db.execute(
-                _PROGRESS,
-                (source.id, source.submission_id, source.batch_id, after.position, fence, after.state),
-            )
+            moved = (range_id, source.submission_id, source.batch_id, after.position, fence, after.state)
+            db.execute(sql.MOVE_PROGRESS, moved)
 
-    def _read(self, query: str, values: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    def _insert(self, db: sqlite3.Connection, rows: Sequence[Row], replacing: frozenset[str]) -> None:
+        if self._layout.is_judged:
+            db.executemany(sql.upsert(self._layout), self._stored(rows))
+            return
+        won = [row for row in rows if replaces(row, replacing)]
+        lost = [row for row in rows if not replaces(row, replacing)]
+        db.executemany(sql.upsert(self._layout), self._stored(won))
+        db.executemany(sql.upsert(self._layout, keep=True), self._stored(lost))
+
+    def _stored(self, rows: Sequence[Row]) -> Iterator[Sequence[object]]:
+        return map(self._layout.pick, map(_as_text, rows))
+
+    def _refusal(self, rows: Sequence[Row]) -> str:
+        """Write ``rows`` for SQLite's opinion, and take them back: the table may have rules of its own."""
+        if why := unstorable(rows):
+            return why
+        try:
+            with self._translated(), self._transaction(keep=False) as db:
+                self._insert(db, rows, frozenset())
+        except RowsRefused as refused:
+            return str(refused)
+        return ""
+
+    def _read(self, query: str, values: Sequence[str] | Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
         # A connection of its own: a reader may stay open while this store writes.
         with self._translated(), closing(self._connect()) as db:
             yield from db.execute(query, values)
 
     @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
+    def _transaction(self, *, keep: bool = True) -> Generator[sqlite3.Connection]:
         db = self._connection()
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db
-            db.execute("COMMIT")
+            db.execute("COMMIT" if keep else "ROLLBACK")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
@@ -159,13 +161,51 @@ class SqliteStore(Store):
             raise StoreRefused(f"{self._path} is not a usable SQLite file: {error}") from error
 
 
-def _known(db: sqlite3.Connection, source: SourceRange) -> Committed | None:
-    query = "SELECT position, state, fence FROM vertexq_progress WHERE range_id = ?"
-    found = db.execute(query, (source.id,)).fetchone()
+def _known(db: sqlite3.Connection, range_id: str) -> Committed | None:
+    found = db.execute(sql.PROGRESS, (range_id,)).fetchone()
     return Committed(Progress(position=found[0], state=found[1]), found[2]) if found else None
 
 
-def _stored(row: Row) -> Sequence[object]:
+def _make(db: sqlite3.Connection, layout: Layout) -> None:
+    for statement in (sql.create_table(layout), *sql.OWN_SCHEMA):
+        db.execute(statement)
+    if layout.is_whole:
+        for column, name in sql.lacking(layout, _columns(db, layout)):
+            db.execute(sql.add_column(layout, column, name))
+
+
+def _columns(db: sqlite3.Connection, layout: Layout) -> tuple[sql.Found, ...]:
+    found = db.execute(f'PRAGMA table_info("{layout.table}")')
+    return tuple(
+        sql.Found(name=name, type=kind, required=bool(required), supplied=default is not None or bool(key))
+        for _, name, kind, required, default, key in found
+    )
+
+
+def _unique(db: sqlite3.Connection, layout: Layout) -> list[set[str]]:
+    """Return the sets of columns, in lower case, no two rows of which are the same."""
+    key = [
+        name.lower() for _, name, _, _, _, key in db.execute(f'PRAGMA table_info("{layout.table}")') if key
+    ]
+    indexes = [
+        name
+        for _, name, unique, _, partial_ in db.execute(f'PRAGMA index_list("{layout.table}")')
+        if unique and not partial_
+    ]
+    return [set(key), *({str(part).lower() for _, _, part in _parts(db, name)} for name in indexes)]
+
+
+def _parts(db: sqlite3.Connection, index: str) -> list[tuple[int, int, str | None]]:
+    return db.execute(f'PRAGMA index_info("{index}")').fetchall()
+
+
+def _as_text(row: Row) -> Sequence[object]:
+    """Return the row with its JSON as text: SQLite keeps bytes as they are, and nothing reads those."""
     if row.response is None and row.parsed is None and row.function_calls is None:
         return row
-    return [value.decode() if isinstance(value, bytes) else value for value in row]
+    values: list[object] = list(row)
+    for at in JSON_COLUMNS:
+        value = values[at]
+        if isinstance(value, bytes):
+            values[at] = value.decode()
+    return values
