@@ -11,6 +11,7 @@ import pytest
 from tests.contract.ledger_values import LONG_S, RUN_OUT_S, S, held, new_submission, staging
 from vertexq.ledger import Delivery, Ledger, NewDelivery, OutboxRange, Record
 from vertexq.results import SourceRange
+from vertexq.states import SubmissionState
 
 TARGET = "webhook:hook"
 SOURCE = SourceRange(submission_id="s-1", batch_id="b-1", object_name="gs://b/o", generation=7, start=5)
@@ -134,12 +135,16 @@ def test_a_target_that_is_gone_gets_no_more_of_this_submission(ledger: Ledger) -
 
 
 def test_a_held_target_rests_and_others_do_not(ledger: Ledger) -> None:
-    """What is due for it waits; what waits longer already is not hurried."""
+    """Neither what is there nor what comes meanwhile goes to it, until the rest is over."""
     put(ledger, message("m-1"), message("m-2", target="webhook:other"))
     ledger.hold_target(TARGET, wait_s=LONG_S)
+    put(ledger, message("m-3"))
 
-    assert take(ledger) == []
-    assert ledger.remind_deliveries(resend_after_s=0) == ["webhook:other"]
+    resting = (take(ledger), ledger.remind_deliveries(resend_after_s=0))
+    ledger.hold_target(TARGET, wait_s=0)
+
+    assert resting == ([], ["webhook:other"])
+    assert [one.id for one in take(ledger)] == ["m-1", "m-3"]
 
 
 def test_a_hint_is_sent_for_what_is_due_and_not_at_every_sweep(ledger: Ledger) -> None:
@@ -155,7 +160,9 @@ def test_a_hint_is_sent_for_what_is_due_and_not_at_every_sweep(ledger: Ledger) -
 
 
 @pytest.mark.parametrize(("to", "told"), [(S.REJECTED, True), (S.PARKED, True), (S.RUNNING, False)])
-def test_the_end_of_a_submission_is_told_in_the_move_itself(ledger: Ledger, to: S, *, told: bool) -> None:
+def test_the_end_of_a_submission_is_told_in_the_move_itself(
+    ledger: Ledger, to: SubmissionState, *, told: bool
+) -> None:
     """Who is to be told has a delivery as soon as the submission rests, and none before."""
     ledger.enqueue(replace(new_submission(), on_complete="app.tasks.done@reports"), [b"rows"])
     claim = held(ledger, Record.SUBMISSION, "s-1")

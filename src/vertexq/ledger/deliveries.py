@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.ledger.base import LedgerPart
-from vertexq.ledger.schema import deliveries, webhook_progress
+from vertexq.ledger.schema import deliveries, rests, webhook_progress
 from vertexq.ledger.times import database_now
 from vertexq.results import SourceRange
 
@@ -189,10 +189,10 @@ class Deliveries(LedgerPart):
         """Let nothing go to a target for ``wait_s`` seconds: it does not answer, or asks for that."""
         with self._writing() as connection:
             until = database_now(connection) + timedelta(seconds=wait_s)
+            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+            rest = dialect.insert(rests).values(target=target, until=until)
             connection.execute(
-                update(deliveries)
-                .where(_D.target == target, _D.next_action_at < until)
-                .values(next_action_at=until, hint_sent_at=None)
+                rest.on_conflict_do_update(index_elements=[rests.c.target], set_={"until": until})
             )
 
     def deliver_again(self, submission_id: str) -> int:
@@ -266,7 +266,9 @@ def _insert_once(connection: Connection, table: Any, rows: list[dict[str, Any]])
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    return and_(_D.next_action_at <= now, or_(_D.lease_until.is_(None), _D.lease_until < now))
+    """Tell what is due, in nobody's hands, and for a target that does not rest."""
+    resting = exists().where(rests.c.target == _D.target, rests.c.until > now)
+    return and_(_D.next_action_at <= now, or_(_D.lease_until.is_(None), _D.lease_until < now), ~resting)
 
 
 def _note(connection: Connection, one: Delivery, values: dict[str, Any]) -> None:

@@ -222,6 +222,13 @@ deliveries = Table(
     Index("vertexq_deliveries_submission", "submission_id", "target"),
 )
 
+rests = Table(
+    "vertexq_rests",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("until", UtcDateTime, nullable=False),
+)
+
 webhook_progress = Table(
     "vertexq_webhook_progress",
     metadata,

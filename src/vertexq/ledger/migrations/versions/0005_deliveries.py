@@ -16,7 +16,7 @@ _WAITING = sa.text("next_action_at IS NOT NULL")
 
 
 def upgrade() -> None:
-    """Create both tables."""
+    """Create the tables."""
     op.create_table(
         "vertexq_deliveries",
         sa.Column("id", sa.Text(), primary_key=True),
@@ -43,6 +43,11 @@ def upgrade() -> None:
         postgresql_where=_WAITING,
     )
     op.create_index("vertexq_deliveries_submission", "vertexq_deliveries", ["submission_id", "target"])
+    op.create_table(
+        "vertexq_rests",
+        sa.Column("target", sa.Text(), primary_key=True),
+        sa.Column("until", UtcDateTime(), nullable=False),
+    )
     op.create_table(
         "vertexq_webhook_progress",
         sa.Column("store", sa.Text(), primary_key=True),
