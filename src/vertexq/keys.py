@@ -25,13 +25,14 @@ def wire_key(index: int, key: str) -> str:
 
 def parse_wire_key(text: object, rows: int) -> tuple[int, str] | None:
     """Read an echoed key back into (index, producer's key); None when it is not one of ``rows`` rows'."""
-    if not isinstance(text, str) or text[:1] != "r":
+    if not isinstance(text, str):
         return None
-    digits, _, key = text[1:].partition("-")
-    if not key or len(digits) > _INDEX_DIGITS or not (digits.isascii() and digits.isdecimal()):
+    head, _, key = text.partition("-")
+    digits = head[1:]
+    if not key or not digits.isdecimal() or len(digits) > _INDEX_DIGITS:
         return None
     index = int(digits)
-    return (index, key) if index < rows else None
+    return (index, key) if index < rows and head[0] == "r" and head.isascii() else None
 
 
 DIGEST_BYTES = 8

@@ -34,8 +34,8 @@ _new_row = cast("Callable[[type[Row], tuple[object, ...]], Row]", vars(tuple)["_
 class Answer(NamedTuple):
     """What a family read in one output line. Token counts are None where Google sent none.
 
-    ``wire_key`` is whatever came back under the key's name; ``response``, ``parsed`` and ``function_calls`` are
-    JSON text.
+    ``wire_key`` is whatever came back under the key's name; ``response``, ``parsed`` and ``function_calls``
+    are JSON text.
     """
 
     wire_key: Any

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vertexq.check.base import FieldRules
-from vertexq.rows import Read
+from vertexq.rows import Read, ReadContext
 
 
 class NoRequest(ValueError):
@@ -19,7 +19,8 @@ class Family:
     """One kind of model and the lines it reads and writes.
 
     ``request`` turns what a producer passed for one row (a text or an object) into the request that is sent,
-    or raises ``NoRequest``. ``read`` turns an output line into an answer. ``check`` holds the family's rules
+    or raises ``NoRequest``. ``read`` turns an output line into an answer; ``reading`` makes such a reader for
+    what one submission wants of its answers. ``check`` holds the family's rules
     for requests; ``estimate`` returns (input tokens, most output tokens, 0 without a limit) of a request.
     """
 
@@ -28,6 +29,7 @@ class Family:
     accepts: Callable[[str], bool]
     request: Callable[[str | Mapping[str, Any]], Mapping[str, Any]]
     read: Read
+    reading: Callable[[ReadContext], Read]
     rows_limit: int
     input_limit_bytes: int
     check: FieldRules

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
+from typing import Any, NamedTuple
 
 import msgspec
-import orjson
+
+
+class RowError(NamedTuple):
+    """Why a row failed: HTTP status, Google's message and its word for the code; None where it has none."""
+
+    code: int | None
+    message: str
+    word: str | None = None
 
 
 class _Error(msgspec.Struct):
     code: int | None = None
     message: str | None = None
+    status: Any = None
 
 
 class _Envelope(msgspec.Struct):
@@ -44,23 +53,26 @@ _CODE_OF_WORD = {
     "DEADLINE_EXCEEDED": 504,
 }
 _WORD = re.compile(rf"\b(?:{'|'.join(_CODE_OF_WORD)})\b")
+_ANY_WORD = re.compile(r"[A-Z][A-Z_]{1,62}")  # also one that is newer than us
 
 
-def parse_status(status: object) -> tuple[int | None, str]:
-    """Read a row's error: (HTTP status or None, message).
+def parse_status(status: object) -> RowError:
+    """Read a row's error.
 
     The text is ``<prefix>: <JSON of Google's error envelope>``, or it begins with one of Google's words for
     a code; anything else is kept as it is.
     """
-    text = status if isinstance(status, str) else orjson.dumps(status).decode()
+    text = status if isinstance(status, str) else msgspec.json.encode(status).decode()
     start = text.find('{"error"')
     if start < 0:
         start = text.find("{")
-    envelope = _envelope(text[start:]) if start >= 0 else None
-    if envelope is not None:
-        return envelope.code, envelope.message or text
-    word = _WORD.search(text)
-    return (_CODE_OF_WORD[word[0]] if word else None), _bare_message(text) or text
+    error = _envelope(text[start:]) if start >= 0 else None
+    if error is not None:
+        said = isinstance(error.status, str) and _ANY_WORD.fullmatch(error.status)
+        return RowError(error.code, error.message or text, error.status if said else None)
+    found = _WORD.search(text)
+    word = found[0] if found else None
+    return RowError(_CODE_OF_WORD[word] if word else None, _bare_message(text) or text, word)
 
 
 def _envelope(text: str) -> _Error | None:
