@@ -277,6 +277,7 @@ def reader_of(
 ) -> RowReader:
     """Return what reads a range's lines; prices are those of the day the job was sent."""
     sent_on = (batch.sent_at or batch.created_at).date()
+    submission = services.ledger.submission(batch.submission_id)
     context = ReadContext(
         submission_id=batch.submission_id,
         batch_id=batch.id,
@@ -286,5 +287,7 @@ def reader_of(
         source_generation=part.generation,
         own_keys=is_own(batch),
         price=services.prices.price_of(batch.model, sent_on),
+        template=submission.template,
+        validate=submission.policy.validate,
     )
-    return RowReader(context, family_of(batch.model).read, known, match)
+    return RowReader(context, family_of(batch.model).reading(context), known, match)
