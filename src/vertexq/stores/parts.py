@@ -1,6 +1,7 @@
 """The files of a file store: part files, the record of a range that names them, the manifest. No I/O.
 
-A part holds one chunk. Nothing reads a part that no record names, so writing the record is the commit.
+A part holds one chunk; once a submission is finished, it holds those of a range. Nothing reads a part that no
+record names, so writing the record is the commit.
 """
 
 from __future__ import annotations
@@ -8,19 +9,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from vertexq.errors import BadInput
-from vertexq.results import RESULT_COLUMNS, Chunk, Progress, QuarantinedLine, Result, Row, SourceRange
+from vertexq.results import Chunk, Progress, QuarantinedLine, Row, SourceRange
 from vertexq.stores.base import Committed
-from vertexq.stores.columns import JSON_COLUMNS, decode, result_of
 
 MANIFEST = "_MANIFEST.json"
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,63}")
+_OF_RECORD = re.compile(r"-(?P<record>[0-9a-f]{16})-(?P<start>[0-9]{16})(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,23 +35,43 @@ class FileEntry:
     generation: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The rows that one chunk left in a part: it began at byte ``start`` of the source.
+
+    The first ``contested_rows`` of its ``rows`` may repeat keys of other pieces. ``judged`` holds each row's
+    outcome and attempt where the layout leaves them out; see ``parts_judged``.
+    """
+
+    start: int
+    rows: int
+    contested_rows: int
+    judged: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What one chunk left: bytes ``start`` to ``end`` of the source. An empty file is not written.
+    """What consecutive chunks left: bytes ``start`` to ``end`` of the source. An empty file is not written.
 
-    The first ``contested_rows`` lines of ``results`` may repeat keys of other parts.
+    ``pieces`` stand in ``results`` in this order. A part is ``settled`` once no key of it is in another part.
     """
 
     start: int
     end: int
-    contested_rows: int
     results: FileEntry | None
     quarantine: FileEntry | None
+    pieces: tuple[Piece, ...]
+    settled: bool = False
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
         """Return the files there are."""
         return tuple(entry for entry in (self.results, self.quarantine) if entry)
+
+    @property
+    def contested_rows(self) -> int:
+        """Count the rows that may repeat keys of other pieces."""
+        return sum(piece.contested_rows for piece in self.pieces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +124,16 @@ class Record:
 
 def _part(read: dict[str, Any]) -> Part:
     files = {name: FileEntry(**read[name]) if read[name] else None for name in ("results", "quarantine")}
+    results, contested_rows = files["results"], read.get("contested_rows", 0)
+    rows = results.rows if results else 0
+    whole = {"start": read["start"], "rows": rows, "contested_rows": contested_rows}  # of a former version
     return Part(
         start=read["start"],
         end=read["end"],
-        contested_rows=read["contested_rows"],
-        results=files["results"],
+        results=results,
         quarantine=files["quarantine"],
+        pieces=tuple(Piece(**piece) for piece in read.get("pieces", [whole])),
+        settled=read.get("settled", not contested_rows),
     )
 
 
@@ -132,33 +157,29 @@ def part_stem(record: Record, start: int) -> str:
     return f"{batch}-{record.name}-{start:016d}"
 
 
+def merged_stem(record: Record, parts: Sequence[Part], rows: int) -> str:
+    """Return the name of what ``parts`` become with ``rows`` rows left.
+
+    Rows that lose are dropped for good, so the same bytes of the source with as many rows are the same file.
+    """
+    return f"{part_stem(record, parts[0].start)}-{parts[-1].end}-{rows}"
+
+
+def named(names: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Return, for each record's name, the files that are its own by their names, and where each starts."""
+    found: dict[str, dict[str, int]] = {}
+    for name in names:
+        if match := _OF_RECORD.search(name):
+            found.setdefault(match["record"], {})[name] = int(match["start"])
+    return found
+
+
 def ordered(chunk: Chunk) -> tuple[Sequence[Row], int]:
     """Return the rows with those that may repeat earlier keys first, and how many those are."""
     if not chunk.replacing:
         return chunk.rows, 0
     first = [row for row in chunk.rows if row.key in chunk.replacing]
     return [*first, *(row for row in chunk.rows if row.key not in chunk.replacing)], len(first)
-
-
-def encode_rows(rows: Iterable[Row]) -> bytes:
-    """Write one JSON object a line; a response goes in as it is, only raw line ends become spaces."""
-    return b"".join(map(_line, rows))
-
-
-def _line(row: Row) -> bytes:
-    fields: dict[str, Any] = dict(zip(RESULT_COLUMNS, row, strict=True))
-    for at in JSON_COLUMNS:
-        raw = row[at]
-        if isinstance(raw, bytes):
-            # Between tokens a raw line end is only white space; inside a string JSON does not allow one.
-            fields[RESULT_COLUMNS[at]] = orjson.Fragment(raw.replace(b"\n", b" "))
-    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def decode_result(line: bytes) -> Result:
-    """Read a line that ``encode_rows`` wrote."""
-    read = decode(line)
-    return result_of([read.get(name) for name in RESULT_COLUMNS])
 
 
 def encode_quarantine(lines: Iterable[QuarantinedLine]) -> bytes:
@@ -174,15 +195,9 @@ def decode_quarantine(line: bytes) -> QuarantinedLine:
     return QuarantinedLine(**read)
 
 
-def lines_of(data: bytes) -> Iterator[bytes]:
-    """Cut at line feeds only."""
-    start = 0
-    while (end := data.find(b"\n", start)) >= 0:
-        yield data[start:end]
-        start = end + 1
-
-
-def manifest(submission_id: str, records: Iterable[Record]) -> bytes:
+def manifest(
+    submission_id: str, records: Iterable[Record], *, file_format: str, columns: Sequence[str]
+) -> bytes:
     """Write the manifest: the same records give the same bytes."""
     parts = [part for record in records for part in record.parts]
     results = sorted((p.results for p in parts if p.results), key=lambda entry: entry.name)
@@ -190,6 +205,8 @@ def manifest(submission_id: str, records: Iterable[Record]) -> bytes:
     content = {
         "version": 1,
         "submission_id": submission_id,
+        "format": file_format,
+        "columns": columns,
         "rows": sum(entry.rows for entry in results),
         "bytes": sum(entry.size_bytes for entry in results),
         "parts": [_published(entry) for entry in results],

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
-from itertools import islice
-from typing import cast
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from io import BytesIO
 
 from vertexq.results import Chunk, Outcome, QuarantinedLine, Result, SourceRange
 from vertexq.stores.base import Committed, RowsRefused, Store, admit
@@ -15,30 +13,36 @@ from vertexq.stores.parts import (
     MANIFEST,
     FileEntry,
     Part,
+    Piece,
     Record,
     decode_quarantine,
-    decode_result,
     encode_quarantine,
-    encode_rows,
     folder_name,
-    lines_of,
     manifest,
     ordered,
     part_stem,
     record_name,
 )
-from vertexq.stores.shelf import FileGone, Shelf
+from vertexq.stores.parts_encoding import Encoding
+from vertexq.stores.parts_judged import judgements, pack
+from vertexq.stores.parts_publish import Publisher
+from vertexq.stores.parts_reading import PartsReader
+from vertexq.stores.parts_writing import put_file
+from vertexq.stores.shelf import Shelf
 
 
 class PartsStore(Store):
-    """JSON Lines in part files, one folder a submission.
+    """Rows in part files, one folder a submission; ``encoding`` is the files' format.
 
-    ``chunk.replacing`` must be true: a key that is not in it and was written before is not looked for.
+    ``chunk.replacing`` must be true: a key that is not in it and was written before is not looked for, but by
+    ``finish(repeats=True)`` and by ``results`` before ``finish``.
     """
 
-    def __init__(self, url: str, shelf: Shelf) -> None:
+    def __init__(self, url: str, shelf: Shelf, encoding: Encoding) -> None:
         super().__init__(url)
         self._shelf = shelf
+        self._encoding = encoding
+        self._reader = PartsReader(shelf, encoding)
 
     def prepare(self) -> None:
         """Create what is missing."""
@@ -52,34 +56,35 @@ class PartsStore(Store):
         """Name the folder; the files to read are in its manifest once the submission is done."""
         return self._shelf.address(folder_name(submission_id))
 
-    def finish(self, submission_id: str, *, repeats: bool = False) -> None:  # noqa: ARG002
-        """Drop rows that better ones replaced, remove stray files, then write the manifest."""
+    def finish(self, submission_id: str, *, repeats: bool = False) -> None:
+        """Drop rows that better ones replaced, join small parts, remove stray files, write the manifest."""
         folder = folder_name(submission_id)
-        with self._contest(folder) as contest:
-            if contest:
-                self._drop_losers(folder, contest)
-                self._each_record(folder, _settled)
-        self._remove_strays(folder)
-        self._shelf.publish(folder, MANIFEST, manifest(submission_id, self._records(folder)))
+        publisher = Publisher(self._shelf, self._encoding, folder)
+        with self._contest(folder, every_key=repeats) as contest:
+            publisher.rewrite(contest)
+        publisher.settle()
+        publisher.remove_strays()
+        content = manifest(
+            submission_id,
+            self._reader.records(folder),
+            file_format=self._encoding.name,
+            columns=[name for _, name in self._encoding.layout.names],
+        )
+        self._shelf.publish(folder, MANIFEST, content)
 
     def results(self, submission_id: str, *, outcomes: frozenset[Outcome] | None = None) -> Iterator[Result]:
         """Stream the results part by part, each key once also before ``finish``."""
         folder = folder_name(submission_id)
-        with self._contest(folder) as contest:
-            for record, part, result in self._rows(folder):
-                if contest and contest.loses(result.key, _identity(record, part)):
+        with self._contest(folder, every_key=self._may_repeat(folder)) as contest:
+            for found in self._reader.results(folder, submission_id=submission_id):
+                if contest and contest.loses(found.result.key, found.place):
                     continue
-                if outcomes is None or result.outcome in outcomes:
-                    yield result
+                if outcomes is None or found.result.outcome in outcomes:
+                    yield found.result
 
     def quarantine(self, submission_id: str) -> Iterator[QuarantinedLine]:
         """Stream the quarantined lines."""
-        folder = folder_name(submission_id)
-        for record in self._records(folder):
-            for entry in (part.quarantine for part in record.parts):
-                if entry:
-                    data = self._shelf.read(folder, entry.name, generation=entry.generation)
-                    yield from map(decode_quarantine, lines_of(data))
+        return map(decode_quarantine, self._reader.quarantined(folder_name(submission_id)))
 
     def _committed(self, source: SourceRange) -> Committed | None:
         seen = self._shelf.seen(folder_name(source.submission_id), record_name(source))
@@ -103,142 +108,38 @@ class PartsStore(Store):
 
     def _put_part(self, folder: str, record: Record, chunk: Chunk, *, fence: int) -> Part:
         rows, contested_rows = ordered(chunk)
-        stem = part_stem(record, chunk.start)
+        stem, ending = part_stem(record, chunk.start), self._encoding.ending
         try:
-            lines = encode_rows(rows)
-        except (TypeError, ValueError) as error:
-            raise RowsRefused(f"{self._shelf.address(folder)}: a row cannot be written as JSON") from error
+            data = self._encoding.encode(rows) if rows else b""
+        except (TypeError, ValueError, OverflowError) as error:
+            raise RowsRefused(f"{self._shelf.address(folder)}: a row cannot be written") from error
+        judged = "" if self._encoding.layout.is_judged else pack(judgements(rows))
         bad = encode_quarantine(chunk.quarantined)
+
+        def put(stem: str, ending: str, data: bytes, rows: int) -> FileEntry | None:
+            return put_file(self._shelf, folder, stem, ending, BytesIO(data), rows=rows, fence=fence)
+
         return Part(
             start=chunk.start,
             end=chunk.progress.position,
-            contested_rows=contested_rows,
-            results=self._put(folder, f"part-{stem}", lines, rows=len(rows), fence=fence),
-            quarantine=self._put(folder, f"quarantine-{stem}", bad, rows=len(chunk.quarantined), fence=fence),
+            results=put(f"part-{stem}", ending, data, len(rows)),
+            quarantine=put(f"quarantine-{stem}", ".jsonl", bad, len(chunk.quarantined)),
+            pieces=(Piece(chunk.start, len(rows), contested_rows, judged),),
         )
 
-    def _put(self, folder: str, stem: str, data: bytes, *, rows: int, fence: int) -> FileEntry | None:
-        if not rows:
-            return None
-        crc32c = _crc32c(data)
-        name = self._shelf.file_name(stem, fence=fence, crc32c=crc32c)
-        generation = self._shelf.put(folder, name, data)
-        return FileEntry(name=name, rows=rows, size_bytes=len(data), crc32c=crc32c, generation=generation)
-
-    def _records(self, folder: str) -> Iterator[Record]:
-        return map(Record.from_bytes, self._shelf.records(folder))
-
-    def _rows(self, folder: str) -> Iterator[tuple[Record, Part, Result]]:
-        for record in self._records(folder):
-            for part in record.parts:
-                for line in self._lines(folder, record, part):
-                    yield record, part, decode_result(line)
-
-    def _lines(self, folder: str, record: Record, part: Part) -> Iterator[bytes]:
-        if part.results is None:
-            return iter(())
-        entry = part.results
-        try:
-            return lines_of(self._shelf.read(folder, entry.name, generation=entry.generation))
-        except FileGone:  # finish() wrote it anew, without rows that lose anyway
-            data = self._shelf.seen(folder, record.name).data
-            parts = Record.from_bytes(data).parts if data else ()
-            now = next((found for found in parts if found.start == part.start), None)
-            if now is None or now == part:
-                raise
-            return self._lines(folder, record, now)
+    def _may_repeat(self, folder: str) -> bool:
+        """Tell whether several ranges, not yet settled, may hold the same key unknown to each other."""
+        with_rows = [r for r in self._reader.records(folder) if any(part.results for part in r.parts)]
+        return len(with_rows) > 1 and any(not part.settled for r in with_rows for part in r.parts)
 
     @contextmanager
-    def _contest(self, folder: str) -> Generator[Contest | None]:
-        contested = any(part.contested_rows for record in self._records(folder) for part in record.parts)
-        with Contest() if contested else nullcontext() as contest:
-            if contest:
-                contest.enter(self._contested_keys(folder))
-                self._let_compete(folder, contest)
+    def _contest(self, folder: str, *, every_key: bool) -> Generator[Contest | None]:
+        records = self._reader.records(folder)
+        if not every_key and not any(part.contested_rows for record in records for part in record.parts):
+            yield None
+            return
+        with Contest(every_key=every_key) as contest:
+            if not every_key:
+                contest.enter(self._reader.contested_keys(folder))
+            contest.offer(self._reader.candidates(folder))
             yield contest
-
-    def _contested_keys(self, folder: str) -> Iterator[str]:
-        for record in self._records(folder):
-            for part in record.parts:
-                if part.contested_rows:
-                    lines = islice(self._lines(folder, record, part), part.contested_rows)
-                    yield from (decode_result(line).key for line in lines)
-
-    def _let_compete(self, folder: str, contest: Contest) -> None:
-        for record in self._records(folder):
-            for part in record.parts:
-                for at, line in enumerate(self._lines(folder, record, part)):
-                    original = at >= part.contested_rows
-                    contest.offer(decode_result(line), _identity(record, part), original=original)
-
-    def _drop_losers(self, folder: str, contest: Contest) -> None:
-        for record in self._records(folder):
-            fresh = {part: self._without_losers(folder, record, part, contest) for part in record.parts}
-            if any(old is not new for old, new in fresh.items()):
-                self._update(folder, record.name, _Swap(fresh))
-
-    def _without_losers(self, folder: str, record: Record, part: Part, contest: Contest) -> Part:
-        lines = list(self._lines(folder, record, part))
-        keep = [not contest.loses(decode_result(line).key, _identity(record, part)) for line in lines]
-        if all(keep) or part.results is None:
-            return part
-        kept = [line + b"\n" for line, wins in zip(lines, keep, strict=True) if wins]
-        # What is dropped only grows, so a name with the number of rows never stands for other bytes.
-        stem = f"part-{part_stem(record, part.start)}-{len(kept)}of{len(lines)}"
-        entry = self._put(folder, stem, b"".join(kept), rows=len(kept), fence=record.committed.fence)
-        return replace(part, results=entry, contested_rows=sum(keep[: part.contested_rows]))
-
-    def _each_record(self, folder: str, change: Callable[[Part], Part]) -> None:
-        for record in self._records(folder):
-            if any(change(part) != part for part in record.parts):
-                self._update(folder, record.name, change)
-
-    def _update(self, folder: str, name: str, change: Callable[[Part], Part]) -> None:
-        with self._shelf.hold(folder, name):
-            while True:
-                seen = self._shelf.seen(folder, name)
-                if seen.data is None:
-                    return
-                record = Record.from_bytes(seen.data)
-                data = replace(record, parts=tuple(map(change, record.parts))).to_bytes()
-                if data == seen.data or self._shelf.swap(folder, name, data, version=seen.version):
-                    return
-
-    def _remove_strays(self, folder: str) -> None:
-        """Remove files no record names; those at or behind a range's end may be another writer's and stay."""
-        self._shelf.remove_unfinished(folder)
-        left = {name for name in self._shelf.names(folder) if name != MANIFEST}
-        for record in self._records(folder):
-            named = {entry.name for part in record.parts for entry in part.files}
-            position = record.committed.progress.position
-            for name in sorted(_files_before(left, record, position) - named):
-                self._shelf.remove(folder, name)
-
-
-class _Swap:
-    def __init__(self, fresh: Mapping[Part, Part]) -> None:
-        self._fresh = fresh
-
-    def __call__(self, part: Part) -> Part:
-        return self._fresh.get(part, part)
-
-
-def _files_before(names: Iterable[str], record: Record, position: int) -> set[str]:
-    marker = f"-{record.name}-"
-    found = ((name, name.partition(marker)[2]) for name in names)
-    return {name for name, tail in found if tail[:16].isdigit() and int(tail[:16]) < position}
-
-
-def _identity(record: Record, part: Part) -> str:
-    return f"{record.name}@{part.start}"
-
-
-def _settled(part: Part) -> Part:
-    return replace(part, contested_rows=0)
-
-
-def _crc32c(data: bytes) -> str:
-    import google_crc32c  # noqa: PLC0415  (a producer that only reads does without)
-
-    value = cast("int", google_crc32c.value(data))  # pyright: ignore[reportUnknownMemberType]
-    return f"{value:08x}"

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from vertexq.errors import StoreRefused
 
@@ -38,20 +39,23 @@ class Shelf(ABC):
         """Say where a file is, for a person."""
 
     @abstractmethod
-    def file_name(self, stem: str, *, fence: int, crc32c: str) -> str:
+    def file_name(self, stem: str, ending: str, *, fence: int, crc32c: str) -> str:
         """Return a file's name: one that no stale writer can use for other bytes."""
 
     @abstractmethod
-    def put(self, folder: str, name: str, data: bytes) -> int:
-        """Write a file that keeps its bytes for ever; return its generation."""
+    def put(self, folder: str, name: str, data: BinaryIO) -> int:
+        """Write a file that keeps its bytes for ever; return its generation.
+
+        ``data`` is read from where it stands to its end, a piece at a time.
+        """
 
     @abstractmethod
     def publish(self, folder: str, name: str, data: bytes) -> None:
         """Write a file over what is there."""
 
     @abstractmethod
-    def read(self, folder: str, name: str, *, generation: int) -> bytes:
-        """Read a file; raise ``FileGone`` when it is not there any more."""
+    def open(self, folder: str, name: str, *, generation: int) -> AbstractContextManager[BinaryIO]:
+        """Open a file to read anywhere in it; raise ``FileGone`` when it is not there any more."""
 
     @abstractmethod
     def names(self, folder: str) -> list[str]:

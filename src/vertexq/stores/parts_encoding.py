@@ -1,0 +1,74 @@
+"""What a file store needs of a file format: JSON Lines, Parquet."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, ClassVar, NamedTuple
+
+from vertexq.results import Outcome, Result, Row
+from vertexq.stores.layout import Layout
+
+Keep = Callable[[str], bool]
+"""Told the keys of a file's rows one after the other: whether the row stays."""
+
+
+class Verdict(NamedTuple):
+    """What decides which row of a key stays."""
+
+    key: str
+    outcome: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to be merged into another one; without ``keep`` all rows stay."""
+
+    file: BinaryIO
+    name: str
+    keep: Keep | None = None
+
+
+class Encoding(ABC):
+    """A file format for rows in a layout. A file's name says how it was written; rows keep their order."""
+
+    name: ClassVar[str]
+    """The word for the format in the manifest."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    @property
+    @abstractmethod
+    def ending(self) -> str:
+        """Return the ending of the names of files that are written now, with its dot."""
+
+    @abstractmethod
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        """Write a whole file; raise ``TypeError`` or ``ValueError`` for a row that it cannot hold."""
+
+    @abstractmethod
+    def results(self, file: BinaryIO, name: str, *, submission_id: str) -> Iterator[Result]:
+        """Stream a file's rows, also one of an older version or another layout; None for what it lacks."""
+
+    @abstractmethod
+    def verdicts(self, file: BinaryIO, name: str) -> Iterator[Verdict]:
+        """Stream what decides between rows; succeeded at the first attempt where the file does not say."""
+
+    @abstractmethod
+    def merge(self, sources: Iterable[Source], target: BinaryIO) -> None:
+        """Write the rows of all sources into one file, in bounded memory."""
+
+    def result_of(self, values: Sequence[Any], *, submission_id: str) -> Result:
+        """Make a ``Result`` of the layout's columns, of which an older file may lack some."""
+        whole = [
+            known if value is None and (known := _KNOWN.get(column.name)) is not None else value
+            for column, value in zip(self.layout.columns, values, strict=True)
+        ]
+        return self.layout.result_of(whole, submission_id=submission_id)
+
+
+_KNOWN: dict[str, Any] = {"outcome": Outcome.SUCCEEDED.value, "attempt": 1, "batch_id": ""}
+"""What stands for a required column that a file lacks."""
