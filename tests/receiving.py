@@ -66,7 +66,10 @@ class Receiver:
     @property
     def by_id(self) -> dict[str, Received]:
         """Return the first request of each id, as a receiver that remembers ids takes them in."""
-        return {one.id: one for one in reversed(self.requests)}
+        found: dict[str, Received] = {}
+        for one in self.requests:
+            found.setdefault(one.id, one)
+        return found
 
     def store_url(self, *options: str) -> str:
         """Return this receiver as the URL of a store."""

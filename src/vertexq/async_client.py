@@ -56,6 +56,7 @@ class AsyncClient:
         deadline: Deadline | None = None,
         on_deadline: str = "report",
         tenant: str = "",
+        on_complete: str = "",
     ) -> Submission:
         """Enqueue rows, which may come from an async iterable; see ``Client.submit``."""
         rows = _pulled(source, asyncio.get_running_loop()) if isinstance(source, AsyncIterable) else source
@@ -64,6 +65,7 @@ class AsyncClient:
                 rows, model=model, store=store, id=id, key=key, labels=labels,
                 project=project, location=location, policy=policy, template=template, priority=priority,
                 budget_usd=budget_usd, deadline=deadline, on_deadline=on_deadline, tenant=tenant,
+                on_complete=on_complete,
             )
         )  # fmt: skip
 

@@ -80,6 +80,7 @@ class Client:
         deadline: Deadline | None = None,
         on_deadline: str = "report",
         tenant: str = "",
+        on_complete: str = "",
         connection: object | None = None,
         on_rows: Callable[[int], None] | None = None,
     ) -> Submission:
@@ -95,7 +96,9 @@ class Client:
         ``policy`` says what may be done about rows that Google would refuse. ``priority`` (-9 to 9),
         ``budget_usd``, ``deadline`` (seconds, a timedelta or ``"6h"``, from now) with ``on_deadline``
         (``report`` or ``rerun``) may be changed by enqueueing again. ``tenant`` sets the label by which slots
-        are shared (``VERTEXQ_TENANT_LABEL``). With ``connection`` (psycopg, sqlite3, or a SQLAlchemy
+        are shared (``VERTEXQ_TENANT_LABEL``). ``on_complete`` is whom to tell when it has ended, or a person
+        must decide: a Celery task of yours (``"app.tasks.done"``, ``"app.tasks.done@queue"``) or a webhook
+        store (``"webhook:hook"``). With ``connection`` (psycopg, sqlite3, or a SQLAlchemy
         connection or session to the ledger's database) it exists if and only if the caller commits.
         ``on_rows`` hears now and then how many rows were read so far.
 
@@ -104,6 +107,7 @@ class Client:
         ``Unreachable``.
         """
         self._settings.check_store(store)
+        self._settings.check_told(on_complete)
         order = Order(
             id=id, model=model, store=store, key_field=key, labels=dict(labels or {}),
             project=project, location=location, policy=policy,
@@ -111,6 +115,7 @@ class Client:
             terms=terms_of(
                 priority=priority, budget_usd=budget_usd, deadline=deadline, on_deadline=on_deadline
             ),
+            on_complete=on_complete,
         )  # fmt: skip
         order = order.with_tenant(tenant, label=self._settings.tenant_label).checked()
         if uris := _uris(source):

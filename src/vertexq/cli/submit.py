@@ -63,6 +63,14 @@ def submit(
     on_deadline: Annotated[
         str, typer.Option("--on-deadline", metavar="WHAT", help="Rows without an answer: report or rerun.")
     ] = "report",
+    on_complete: Annotated[
+        str,
+        typer.Option(
+            "--on-complete",
+            metavar="WHOM",
+            help="Tell a Celery task (NAME, NAME@QUEUE) or webhook:STORE at the end.",
+        ),
+    ] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended, and show progress.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -92,6 +100,7 @@ def submit(
             budget_usd=budget,
             deadline=deadline,
             on_deadline=on_deadline,
+            on_complete=on_complete,
             on_rows=looking.at,
         )
         looking.clear()

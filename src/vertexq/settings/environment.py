@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from vertexq.embedded.valkey import socket_url
-from vertexq.errors import BadSettings, UnknownStore
+from vertexq.errors import BadInput, BadSettings, UnknownStore
+from vertexq.recipients import Way, recipient_of
 from vertexq.settings.faults import faults_of, misspelt, number_in
 from vertexq.settings.variables import NUMBERS, SHARES, STORE_PREFIX, TEXTS
 from vertexq.shares import parse_shares
@@ -110,6 +111,17 @@ class Settings:
         """
         if self.stores:
             self.store_url(name)
+
+    def check_told(self, on_complete: str) -> None:
+        """Raise ``BadInput`` when nobody can be told so, as far as the settings of this process say."""
+        to = recipient_of(on_complete)
+        if to is None or to.way is not Way.WEBHOOK or not self.stores:
+            return
+        if not is_webhook(self.store_url(to.name)):
+            raise BadInput(
+                f"on_complete names the store {to.name!r}, which is no webhook; name one whose URL begins "
+                "with webhook+https://"
+            )
 
     def store_url(self, name: str) -> str:
         """Return the URL of the store called ``name``; raise ``UnknownStore``."""

@@ -13,6 +13,7 @@ from vertexq.names import TaskName
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.absent import account
 from vertexq.steps.leases import with_lease
+from vertexq.steps.notify import announce
 from vertexq.steps.rerun import rests_of
 from vertexq.steps.services import Services, seconds
 
@@ -89,10 +90,11 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
     for name in submission.stores:
         await services.stores.call(name, lambda store: store.finish(submission.id, repeats=repeats))
     reason = "; ".join(sorted(set(_reasons(submission, batches))))[:2000]
-    ledger.move_submission(
+    ended = ledger.move_submission(
         submission, _end(submission, counts), claim=claim, counts=counts, usage=usage, cost_pusd=cost_pusd,
         quarantined_lines=quarantined, retry=None, reason=reason,
     )  # fmt: skip
+    announce(services, ended, claim)
     ledger.drop_spool(submission.id)  # there is one when it was cancelled before it was staged
     log.info("settled", submission=submission.id, succeeded=counts.succeeded, rows=counts.total)
 
