@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
@@ -43,7 +43,7 @@ class AsyncClient:
         source: Source | AsyncIterable[object],
         *,
         model: str,
-        store: str,
+        store: str | Sequence[str],
         id: str | None = None,  # noqa: A002
         key: str = "key",
         labels: Mapping[str, str] | None = None,
@@ -104,9 +104,10 @@ class AsyncClient:
         id: str,  # noqa: A002
         *,
         outcomes: Collection[Outcome] | None = None,
+        store: str | None = None,
     ) -> AsyncIterator[Result]:
         """Stream the results of a submission, also while it runs; rows come in no order."""
-        rows = self._client.results(id, outcomes=outcomes)
+        rows = self._client.results(id, outcomes=outcomes, store=store)
         while batch := await self._call(lambda: _take(rows)):
             for row in batch:
                 yield row

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
 from vertexq.drafts import order_for_rows, paths_of
-from vertexq.errors import BadInput, BadSource, NotDone
+from vertexq.errors import BadInput, BadSource, NotDone, UnknownStore
 from vertexq.messages import to_message, unrecorded
 from vertexq.model import NewSubmission, Policy, Submission
 from vertexq.names import TaskName
-from vertexq.orders import Order
+from vertexq.orders import Order, joined_stores
 from vertexq.results import Outcome, Result
 from vertexq.settings import NO_LEDGER, Settings
 from vertexq.sources.kinds import is_object
@@ -67,7 +67,7 @@ class Client:
         source: Source,
         *,
         model: str,
-        store: str,
+        store: str | Sequence[str],
         id: str | None = None,  # noqa: A002  (the word users know)
         key: str = "key",
         labels: Mapping[str, str] | None = None,
@@ -92,6 +92,7 @@ class Client:
         (a request with ``{{field}}``) rows are records that fill it. ``key`` names the field that holds each
         row's key; a row without one is called by its number, from 0. The same ``id`` with the same content is
         the same submission, however often it is enqueued; with other content it is an ``IdConflict``.
+        ``store`` names where results land: one store, or a list whose first one is read by ``results``.
 
         ``policy`` says what may be done about rows that Google would refuse. ``priority`` (-9 to 9),
         ``budget_usd``, ``deadline`` (seconds, a timedelta or ``"6h"``, from now) with ``on_deadline``
@@ -106,10 +107,12 @@ class Client:
         ``BadInput`` for options that do not fit together, ``UnknownModel``, ``UnknownStore``,
         ``Unreachable``.
         """
-        self._settings.check_store(store)
+        stores = joined_stores(store)
+        for name in stores.split(","):
+            self._settings.check_store(name)
         self._settings.check_told(on_complete)
         order = Order(
-            id=id, model=model, store=store, key_field=key, labels=dict(labels or {}),
+            id=id, model=model, store=stores, key_field=key, labels=dict(labels or {}),
             project=project, location=location, policy=policy,
             template="" if template is None else _read_template(template).text,
             terms=terms_of(
@@ -163,18 +166,26 @@ class Client:
                 )
             time.sleep(interval_s)
 
-    def results(self, id: str, *, outcomes: Collection[Outcome] | None = None) -> Iterator[Result]:  # noqa: A002
-        """Stream the results of a submission from its store, also while it runs; rows come in no order."""
-        submission = self._need_ledger().submission(id)
-        store = self._open_store(submission.store)
+    def results(
+        self,
+        id: str,  # noqa: A002
+        *,
+        outcomes: Collection[Outcome] | None = None,
+        store: str | None = None,
+    ) -> Iterator[Result]:
+        """Stream the results of a submission, also while it runs; rows come in no order.
+
+        They are read from its first store, or from the one that ``store`` names.
+        """
+        opened = self._open_store(self._store_of(id, store))
         try:
-            yield from store.results(id, outcomes=None if outcomes is None else frozenset(outcomes))
+            yield from opened.results(id, outcomes=None if outcomes is None else frozenset(outcomes))
         finally:
-            store.close()
+            opened.close()
 
     def where(self, id: str) -> str:  # noqa: A002
-        """Say where the results of a submission are stored."""
-        store = self._open_store(self._need_ledger().submission(id).store)
+        """Say where the results of a submission are stored, in the first of its stores."""
+        store = self._open_store(self._store_of(id, None))
         try:
             return store.location(id)
         finally:
@@ -248,6 +259,13 @@ class Client:
 
             self._hints = CeleryHints(producer_app(self._settings.broker_url))
         return self._hints
+
+    def _store_of(self, id: str, name: str | None) -> str:  # noqa: A002
+        """Return the name of the store to read; raise ``UnknownStore`` for one that it does not land in."""
+        stores = self._need_ledger().submission(id).stores
+        if name is not None and name not in stores:
+            raise UnknownStore(f"submission {id} does not land in {name!r}, but in {', '.join(stores)}")
+        return name or stores[0]
 
     def _open_store(self, name: str) -> Store:
         from vertexq.stores import open_store  # noqa: PLC0415

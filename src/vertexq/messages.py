@@ -15,7 +15,7 @@ import msgspec
 from vertexq.errors import BadInput
 from vertexq.ids import checked_submission_id
 from vertexq.model import Counts, NewSubmission, Policy, SourceKind, Submission, Terms, Usage
-from vertexq.orders import Order, check_store_name
+from vertexq.orders import Order, joined_stores
 from vertexq.sources.template import Template
 from vertexq.states import SubmissionState
 
@@ -68,11 +68,10 @@ def from_message(message: Mapping[str, Any]) -> NewSubmission:
         terms = _options(parsed.terms, Terms)
     except msgspec.ValidationError as error:
         raise BadInput(f"this is no submission: {error}") from None
-    check_store_name(parsed.store)
     order = Order(
         id=checked_submission_id(parsed.id),
         model=parsed.model,
-        store=parsed.store,
+        store=joined_stores(parsed.store),
         key_field=parsed.key_field,
         labels=parsed.labels,
         project=parsed.project,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 
@@ -22,12 +22,17 @@ from vertexq.terms import checked_terms
 _FIELD_LIMIT = 300
 _STORE = re.compile("[a-z0-9_]{1,100}")
 _MENDING = ("split_conflicts", "repair", "set_aside")
-_IDENTIFYING = ("key_field", "labels", "location", "model", "project", "store")
+_IDENTIFYING = ("key_field", "labels", "location", "model", "project")
+STORES_LIMIT = 8
+"""How many stores one submission may land in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a producer asked for, besides the rows. ``template`` is canonical JSON, or empty."""
+    """What a producer asked for, besides the rows. ``template`` is canonical JSON, or empty.
+
+    ``store`` is what ``joined_stores`` returns.
+    """
 
     id: str | None
     model: str
@@ -67,10 +72,12 @@ class Order:
     def identity(self) -> dict[str, object]:
         """Return what makes two orders the same one; neither the id nor the terms are part of it.
 
+        Of several stores the set counts, not which comes first: that stays as it was first enqueued.
         What is not asked for is left out, so that an option that comes new to vertexq changes no identity.
         """
         named: dict[str, object] = {name: getattr(self, name) for name in _IDENTIFYING}
         named["labels"] = dict(self.labels)
+        named["store"] = ",".join(sorted(self.store.split(",")))
         policy = [name for name, wanted in asdict(self.policy).items() if wanted]
         return (
             named
@@ -132,10 +139,20 @@ class Order:
         )
 
 
-def check_store_name(name: str) -> None:
-    """Raise ``BadInput`` unless a store may be called so."""
-    if not _STORE.fullmatch(name):
-        raise BadInput(f"{name[:80]!r} is no name of a store: it has letters (a-z), digits and _ only")
+def joined_stores(given: str | Iterable[str]) -> str:
+    """Return names of stores as the ledger has them, with commas between; the first is the primary one.
+
+    Raise ``BadInput`` for what is no name, for a name that comes twice, and for none or too many.
+    """
+    names = [name for one in ([given] if isinstance(given, str) else given) for name in one.split(",")]
+    for name in names:
+        if not _STORE.fullmatch(name):
+            raise BadInput(f"{name[:80]!r} is no name of a store: it has letters (a-z), digits and _ only")
+        if names.count(name) > 1:
+            raise BadInput(f"the store {name} was named twice; a row lands in each store once")
+    if not 1 <= len(names) <= STORES_LIMIT:
+        raise BadInput(f"{len(names)} stores were named; a submission lands in 1 to {STORES_LIMIT}")
+    return ",".join(names)
 
 
 def _check_as_is(uris: Sequence[str]) -> None:

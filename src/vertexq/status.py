@@ -79,6 +79,7 @@ class Status:
             "state": self.state.value,
             "model": self.model,
             "store": self.store,
+            "stores": self.store.split(","),
             "rows": {
                 "sent": self.sent_rows,
                 "answered": self.answered_rows,

@@ -70,6 +70,7 @@ def test_rows_never_pass_the_broker() -> None:
         {**SENT, "source": "gs://bucket/other.jsonl"},
         {**SENT, "model": "of no family"},
         {**SENT, "store": "../results"},
+        {**SENT, "store": "results,results"},
         {**SENT, "fingerprint": "f"},
         {**SENT, "tenant": "somebody else"},
         {**SENT, "project": "../p"},

@@ -29,6 +29,9 @@ def results(
     outcome: Annotated[
         list[Outcome] | None, typer.Option("--outcome", help="Only rows with this outcome; may be repeated.")
     ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", "-s", help="Which of its stores to read (the first).")
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=1, max=LIMIT_MOST, help="At most this many rows (a terminal gets 50)."),
@@ -38,7 +41,7 @@ def results(
     """Print results, in no order: a table on a terminal, key, outcome and text between tabs when piped."""
     wanted = {*(outcome or ()), *(NOT_ANSWERED if failed else ())}
     with reported(as_json=as_json), vertexq.Client() as client, reader_may_leave():
-        found = client.results(submission_id, outcomes=wanted or None)
+        found = client.results(submission_id, outcomes=wanted or None, store=store)
         if as_json:
             for result in islice(found, limit):
                 say_json(result)

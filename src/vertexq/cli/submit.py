@@ -35,7 +35,14 @@ def submit(
     ],
     *,
     model: Annotated[str, typer.Option("--model", "-m", help="The model, as Google writes it.")],
-    store: Annotated[str, typer.Option("--store", "-s", help="The store's name: VERTEXQ_STORE_<NAME>.")],
+    store: Annotated[
+        list[str],
+        typer.Option(
+            "--store",
+            "-s",
+            help="The store's name: VERTEXQ_STORE_<NAME>; may be repeated, the first is read by results.",
+        ),
+    ],
     submission_id: Annotated[
         str | None, typer.Option("--id", help="Its id; enqueued twice under one id, it runs once.")
     ] = None,
@@ -85,7 +92,7 @@ def submit(
         submission = client.submit(
             _source(source),
             model=model,
-            store=_store(store),
+            store=[_store(name) for one in store for name in one.split(",")],
             id=submission_id,
             key=key,
             template=template,

@@ -72,7 +72,8 @@ async def _stage(services: Services, submission: Submission, claim: Claim) -> No
         submission = _begun(services, submission, claim)
     reach(Failpoint.STAGE_CLAIMED)
     try:
-        await services.stores.call(submission.store, lambda store: store.location(submission.id))
+        for name in submission.stores:
+            await services.stores.call(name, lambda store: store.location(submission.id))
         await preflight(services, submission)
         entry = await _entered(services, submission, claim, again=again)
     except BadInput as error:
