@@ -8,7 +8,7 @@ from multiprocessing.pool import Pool
 
 from sqlalchemy import Connection, inspect, text
 
-from tests.contract.ledger_values import LONG_S, bound, new_submission, running
+from tests.contract.ledger_values import LONG_S, new_submission, running
 from tests.contract.racing import at_once
 from vertexq.ledger import Due, Ledger, Record
 from vertexq.ledger.due import taking
@@ -179,21 +179,6 @@ def test_a_due_record_says_what_a_hint_needs(ledger: Ledger) -> None:
     (due,) = ledger.due(limit=10, resend_after_s=RESEND_S)
 
     assert due == Due(record=Record.BATCH, id=batch.id, state=B.READY, project="p", location="europe-west4")
-
-
-def test_polls_find_bound_batches_of_their_place(ledger: Ledger) -> None:
-    """Only bound ones, only when their time has come, only of that project and location."""
-    first, second, _ready = running(ledger, batches=3)
-    now = ledger.now()
-    ledger.update_batch(bound(ledger, first), next_action_at=now, found=b"\x01")
-    ledger.update_batch(bound(ledger, second), next_action_at=now + timedelta(hours=1))
-
-    (found,) = ledger.poll_due("p", "europe-west4", limit=10)
-
-    assert (found.id, found.found) == (first.id, b"")
-    assert ledger.poll_due("p", "europe-west4", limit=0) == []
-    assert ledger.poll_due("p", "us-central1", limit=10) == []
-    assert ledger.poll_due("q", "europe-west4", limit=10) == []
 
 
 def test_beats_are_remembered_by_name(ledger: Ledger) -> None:

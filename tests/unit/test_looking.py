@@ -10,9 +10,9 @@ import pytest
 
 from vertexq.model import Batch, Job
 from vertexq.states import BatchState, JobState
-from vertexq.steps.looking import is_of, keep_first, uncertain, works_here
-from vertexq.steps.poll import state_since
+from vertexq.steps.looking import is_of, keep_first, works_here
 from vertexq.steps.reconcile import look_wait_s, settle_left_s
+from vertexq.steps.sightings import state_since
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FOLDER = "gs://bucket/run/one/00000"
@@ -83,12 +83,6 @@ def test_the_oldest_job_that_has_not_failed_is_kept() -> None:
     kept = keep_first([ageless, newer, failed, older, newer])
 
     assert [job.job_id for job in kept] == ["2", "3", "4", "1"]
-
-
-@pytest.mark.parametrize(("attempt", "looks", "then"), [(1, 0, False), (1, 1, True), (2, 0, True)])
-def test_only_a_create_that_was_clear_at_once_is_certain(attempt: int, looks: int, then: bool) -> None:  # noqa: FBT001
-    """One attempt, no look: there is one job."""
-    assert uncertain(replace(BATCH, attempt=attempt, looks=looks)) is then
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ from vertexq.outlook import new_warnings, warnings
 from vertexq.states import BatchState, JobState
 from vertexq.status import status_of
 
+PAUSED = "look at it in Google's console, or cancel the submission"
+UNKNOWN = "a state that this version does not know; it is waited for"
+
 
 def _since(state: str, hours: float) -> Batch:
     return replace(BATCH, job_state=state, job_state_since=NOW - timedelta(hours=hours))
@@ -28,11 +31,18 @@ def _since(state: str, hours: float) -> Batch:
         (JobState.RUNNING, 19.9, ""),
         (JobState.RUNNING, 21, "job 2 has run for 21 h; what it has not finished is cancelled in 3 h"),
         (JobState.CANCELLING, 99, ""),
-        ("JOB_STATE_CONTEMPLATING", 99, ""),
+        (JobState.PAUSED, 0.9, ""),
+        (JobState.PAUSED, 2, f"job 2 has been paused for 2 h and does not go on by itself; {PAUSED}"),
+        ("JOB_STATE_CONTEMPLATING", 0.9, ""),
+        ("JOB_STATE_CONTEMPLATING", 99, f"job 2 has been JOB_STATE_CONTEMPLATING for 99 h, {UNKNOWN}"),
+        ("", 99, ""),
     ],
 )
 def test_a_job_near_googles_own_end_is_seen_coming(state: str, hours: float, said: str) -> None:
-    """72 hours in the queue and 24 of running are the most; one is told 12 and 4 hours before."""
+    """72 hours in the queue and 24 of running are the most; one is told 12 and 4 hours before.
+
+    What leads nowhere by itself is told after an hour.
+    """
     assert warnings(_since(state, hours), NOW) == ([said] if said else [])
 
 

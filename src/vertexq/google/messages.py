@@ -21,6 +21,8 @@ JOB_FIELDS = (
     "name,displayName,labels,model,state,error,inputConfig,outputConfig,outputInfo,completionStats,"
     "createTime,startTime,endTime"
 )
+POLL_FIELDS = "name,labels,state,error,outputInfo,completionStats,createTime,startTime"
+"""What a poll reads of each job: how it stands, not what it was made from."""
 OBJECT_FIELDS = "bucket,name,generation,size,crc32c,metadata"
 BUCKET_FIELDS = "location,locationType,customPlacementConfig,softDeletePolicy,projectNumber"
 

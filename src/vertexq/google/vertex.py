@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 
 from vertexq.errors import Ambiguous, ApiError, NotFound, Refused, Throttled, Unavailable, Unreachable
 from vertexq.google.hosts import base_url
 from vertexq.google.messages import (
     JOB_FIELDS,
+    POLL_FIELDS,
     Unreadable,
     items,
     job_from,
@@ -84,19 +86,41 @@ class Vertex:
 
         A job that cannot be read is an ``Unavailable``, not a gap: who looks for a job must not miss it.
         """
+        pages = self._pages(project, location, filter, page_size=page_size, fields=JOB_FIELDS)
+        async with aclosing(pages):
+            async for page in pages:
+                for job in page:
+                    yield job
+
+    def pages(
+        self,
+        project: str,
+        location: str,
+        *,
+        filter: str,  # noqa: A002
+        page_size: int = 100,
+    ) -> AsyncGenerator[Sequence[Job]]:
+        """Yield pages of the jobs that match, a request each, as ``list`` does; close it to ask for no more.
+
+        Of each job only its name, labels, state, error, counts, output directory and times are asked for.
+        """
+        return self._pages(project, location, filter, page_size=page_size, fields=POLL_FIELDS)
+
+    async def _pages(
+        self, project: str, location: str, query: str, *, page_size: int, fields: str
+    ) -> AsyncGenerator[Sequence[Job]]:
         url = self._jobs_url(project, location)
         params = {
             "pageSize": str(page_size),
-            "readMask": JOB_FIELDS,
-            "fields": f"nextPageToken,batchPredictionJobs({JOB_FIELDS})",
+            "readMask": fields,
+            "fields": f"nextPageToken,batchPredictionJobs({fields})",
         }
-        if filter:
-            params["filter"] = filter
+        if query:
+            params["filter"] = query
         while True:
             answer = await self._transport.call("GET", url, params=params, retry=True)
             page = mapping(answer.json())
-            for value in items(page.get("batchPredictionJobs")):
-                yield _job_in(answer, value)
+            yield [_job_in(answer, value) for value in items(page.get("batchPredictionJobs"))]
             if not text(page, "nextPageToken"):
                 return
             params = {**params, "pageToken": text(page, "nextPageToken")}

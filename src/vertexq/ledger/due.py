@@ -1,4 +1,4 @@
-"""What is due: the sweeper's and the poller's questions, the audit trail, and heartbeats."""
+"""What is due: the sweeper's questions, the audit trail, and heartbeats."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, upda
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from vertexq.ledger.base import TABLE_OF, LedgerPart
-from vertexq.ledger.convert import to_batch
+from vertexq.ledger.base import TABLE_OF
 from vertexq.ledger.schema import audit, batches, beats
 from vertexq.ledger.times import database_now
 from vertexq.ledger.values import AuditLine, Due, Record
-from vertexq.model import Batch
+from vertexq.ledger.watching import Watching
 from vertexq.states import BATCH_TERMINAL, SUBMISSION_RESTING, BatchState
 
 _REST = {Record.SUBMISSION: SUBMISSION_RESTING, Record.BATCH: BATCH_TERMINAL}
 _UNDER_WAY = (BatchState.SENDING, BatchState.AMBIGUOUS, BatchState.BOUND, BatchState.ENDED)
-_LISTED = [column for column in batches.c if column.name != "found"]
 
 
-class DueWork(LedgerPart):
+class DueWork(Watching):
     """The part of the ledger that knows what is next."""
 
     def due(self, *, limit: int, resend_after_s: float) -> list[Due]:
@@ -66,22 +64,6 @@ class DueWork(LedgerPart):
             return connection.execute(
                 update(batches).where(idle).values(next_action_at=now, hint_sent_at=None)
             ).rowcount
-
-    def poll_due(self, project: str, location: str, *, limit: int) -> list[Batch]:
-        """Return bound batches whose job is to be looked at now, without ``found``."""
-        with self._reading() as connection:
-            query = (
-                select(*_LISTED)
-                .where(
-                    batches.c.project == project,
-                    batches.c.location == location,
-                    batches.c.state == BatchState.BOUND.value,
-                    batches.c.next_action_at <= database_now(connection),
-                )
-                .order_by(batches.c.next_action_at)
-                .limit(limit)
-            )
-            return [to_batch(row) for row in connection.execute(query).mappings()]
 
     def audit(self, record: Record, record_id: str) -> list[AuditLine]:
         """Return every move of a record, the oldest first."""

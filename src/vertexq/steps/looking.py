@@ -72,11 +72,6 @@ def keep_first(jobs: Sequence[Job]) -> list[Job]:
     return sorted(different, key=lambda job: (job.state in _IN_VAIN, job.create_time or _LATEST, job.job_id))
 
 
-def uncertain(batch: Batch) -> bool:
-    """Tell whether a batch may have more than one job: its create was unclear once, or was sent again."""
-    return batch.attempt > 1 or batch.looks > 0
-
-
 def _first_sent_at(ledger: Ledger, batch: Batch) -> datetime:
     """Return when the first attempt was sent, from the audit trail."""
     sent = [line.at for line in ledger.audit(Record.BATCH, batch.id) if line.to_state == BatchState.SENDING]

@@ -23,8 +23,9 @@ from vertexq.names import TaskName
 from vertexq.retry import spread
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.looking import look, works_here
-from vertexq.steps.poll import state_since, wake
+from vertexq.steps.poll import wake
 from vertexq.steps.services import Services, seconds
+from vertexq.steps.sightings import state_since
 from vertexq.steps.strays import report
 
 log = structlog.get_logger(__name__)
