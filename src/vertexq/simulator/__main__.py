@@ -52,6 +52,7 @@ def environment(url: str, bucket: str) -> str:
     return "\n".join(
         [
             f"export STORAGE_EMULATOR_HOST={url}",
+            f"export BIGQUERY_EMULATOR_HOST={url}",
             f"export VERTEXQ_VERTEX_ENDPOINT={url}",
             f"export VERTEXQ_STAGING=gs://{bucket}/staging",
             "export GOOGLE_CLOUD_PROJECT=simulated-project",
@@ -63,7 +64,7 @@ def environment(url: str, bucket: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m vertexq.simulator",
-        description="Google on localhost: Vertex AI batch prediction jobs and Cloud Storage.",
+        description="Google on localhost: Vertex AI batch prediction jobs, Cloud Storage and BigQuery.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(

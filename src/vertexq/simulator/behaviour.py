@@ -52,6 +52,8 @@ class Behaviour:
     empty_response_on_failure: bool = True  # `response: {}` in every second failed row; else it is absent
     shards: int = 1
     incremental_rows: int = 0  # rows to a file below incremental_predictions; 0: no such files
+    early_only: bool = False  # … and no final file
+    late_output_s: float = 0.0  # the last final file appears so long after the job has ended
     incomplete_unknown: bool = False  # `incompleteCount` is "-1" until the job has ended
     late_output_info: bool = False  # outputInfo appears only when the job has ended
     # the job

@@ -18,6 +18,7 @@ from vertexq.errors import NotFound, Unreachable
 from vertexq.simulator._admin import admin_routes
 from vertexq.simulator.access import Access
 from vertexq.simulator.behaviour import Behaviour, Behaviours
+from vertexq.simulator.bigquery.surface import BigQuerySurface
 from vertexq.simulator.creates import AcceptedCreate
 from vertexq.simulator.exchanges import Exchange
 from vertexq.simulator.faults import Faults
@@ -178,7 +179,13 @@ class Simulator:
             access=self.access,
             models=self.models,
         )
-        return [storage, self._vertex]
+        bigquery = BigQuerySurface(
+            home=self.home / "bigquery",
+            faults=self.faults,
+            storage_url=self._url,
+            required_token=self._required_token,
+        )
+        return [storage, self._vertex, bigquery]
 
     async def __aenter__(self) -> Self:
         """Start."""

@@ -86,6 +86,13 @@ class BucketCalls:
                 for line in _lines_of(block):
                     yield line
 
+    async def content(self, uri: GcsUri) -> AsyncGenerator[bytes]:
+        """Yield the bytes of an object."""
+        async with self._http.get(self._object_url(uri), params={"alt": "media"}) as answer:
+            answer.raise_for_status()
+            async for chunk in answer.content.iter_chunked(_READ_BYTES):
+                yield chunk
+
     async def begin_upload(self, uri: GcsUri) -> str:
         """Open a resumable upload; return where its parts go."""
         params = {"uploadType": "resumable", "name": uri.name}

@@ -24,7 +24,8 @@ class Output:
         self._early_files = 0
         self._early_rows = 0
         self._lines = 0
-        self._files = [ObjectWriter(calls, self._directory.join(name)) for name in _names(behaviour.shards)]
+        names = [] if behaviour.early_only else _names(behaviour.shards)
+        self._files = [ObjectWriter(calls, self._directory.join(name)) for name in names]
 
     @property
     def begun(self) -> bool:
@@ -40,16 +41,28 @@ class Output:
             await self._publish_early(lines)
 
     async def close(self) -> None:
-        """Write what is held and publish the final files."""
+        """Write what is held and publish the final files, all but one that is late."""
         await self._flush()
-        for file in self._files:
+        if self._behaviour.early_only and self._early is not None:
+            await self._early.close()
+        for file in self._files[: -1 if self.is_late else None]:
             await file.close()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the last final file is published after the job has ended, by ``close_late``."""
+        return self._behaviour.late_output_s > 0 and not self._behaviour.early_only
+
+    async def close_late(self) -> None:
+        """Publish the last final file."""
+        await self._files[-1].close()
 
     async def _flush(self) -> None:
         if self._behaviour.shuffle:
             self._dice.shuffle(self._window)
         for line in self._window:
-            await self._files[self._lines % len(self._files)].write(line)
+            if self._files:
+                await self._files[self._lines % len(self._files)].write(line)
             self._lines += 1
         self._window.clear()
 

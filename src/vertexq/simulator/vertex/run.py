@@ -218,6 +218,7 @@ class Run:
         if self._job.state is JobState.CANCELLING:
             await self._wait(self._timing.cancelling_s)
             await self._stay(JobState.CANCELLING)
+        late_s = self._behaviour.late_output_s
         if self._behaviour.export_denied or not self._may_export:
             self._fail(_denied(self._job))
             return
@@ -231,6 +232,9 @@ class Run:
             self._move(JobState.PARTIALLY_SUCCEEDED)
         else:
             self._move(JobState.SUCCEEDED)
+        if output.begun and output.is_late:
+            await asyncio.sleep(late_s)  # the job has ended: nothing wakes it any more
+            await output.close_late()
 
     async def _stay(self, state: JobState) -> None:
         """Stay for as long as the behaviour says that jobs are stuck in ``state``, or until a cancel."""

@@ -1,0 +1,1 @@
+"""BigQuery on localhost: datasets, tables, jobs and rows over DuckDB."""
