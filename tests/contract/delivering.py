@@ -27,11 +27,11 @@ _SOURCE = SourceRange(submission_id="s-1", batch_id="b-1", object_name="gs://b/o
 
 
 @asynccontextmanager
-async def a_worker(home: Path, store_url: str) -> AsyncGenerator[Services]:
-    """Give a worker's services, for which ``hook`` is the store at ``store_url``; waits take milliseconds."""
+async def a_worker(home: Path, store_url: str, *, name: str = "hook") -> AsyncGenerator[Services]:
+    """Give a worker's services, for which ``name`` is the store at ``store_url``; waits take milliseconds."""
     async with built(home, Timing.fast()) as house:
         options = replace(house.services.options, webhook_timeout_s=5.0, webhook_waits_s=(0.001,) * 9)
-        webhooks = {"hook": webhook_of(store_url, SECRETS)}
+        webhooks = {name: webhook_of(store_url, SECRETS)}
         yield replace(house.services, options=options, webhooks=webhooks)
 
 

@@ -23,7 +23,7 @@ import pytest
 
 from vertexq.errors import PositionMoved, StaleFence
 from vertexq.results import Outcome, Progress, Result, Row
-from vertexq.stores import Store, open_store
+from vertexq.stores import Store
 from vertexq.stores.columns import result_of
 from vertexq.testing.store_crashes import StoreCrashes
 from vertexq.testing.store_rows import (
@@ -72,7 +72,7 @@ class StoreContract(StoreCrashes):
     @pytest.fixture
     def store(self, store_url: str, storage_endpoint: str) -> Iterator[Store]:
         """Open the store, prepared."""
-        with open_store(store_url, storage_endpoint=storage_endpoint) as store:
+        with self.opened(store_url, storage_endpoint) as store:
             yield store
 
     def test_an_unknown_submission_has_no_results(self, store: Store) -> None:

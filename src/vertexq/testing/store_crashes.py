@@ -27,16 +27,25 @@ class StoreCrashes:
     finds_repeats_itself: ClassVar[bool] = True
     """Whether the store notices a repeated key that ``Chunk.replacing`` does not name."""
 
+    ledger_url: str = ""
+    """Where the ledger is, for stores that keep their memory there."""
+
+    def opened(self, store_url: str, storage_endpoint: str) -> Store:
+        """Return the store, not yet prepared; override it where results are read elsewhere than written."""
+        return open_store(
+            store_url, storage_endpoint=storage_endpoint, ledger_url=self.ledger_url, name="contract"
+        )
+
     def test_preparing_from_many_threads_is_safe(self, store_url: str, storage_endpoint: str) -> None:
         """Workers that start together on an empty target all come up."""
 
         def start(number: int) -> bool:
-            with open_store(store_url, storage_endpoint=storage_endpoint) as store:
+            with self.opened(store_url, storage_endpoint) as store:
                 return not store.write(chunk(row(f"k{number}"), source=source_range(f"b{number}")), fence=1)
 
         with ThreadPoolExecutor(6) as pool:
             assert all(pool.map(start, range(6)))
-        with open_store(store_url, storage_endpoint=storage_endpoint) as store:
+        with self.opened(store_url, storage_endpoint) as store:
             assert len(list(store.results(SUBMISSION))) == 6
 
     def test_two_ranges_are_written_at_the_same_time(
@@ -45,7 +54,7 @@ class StoreCrashes:
         """Two instances on two threads: no row is lost, none is there twice."""
 
         def fill(batch_id: str) -> None:
-            with open_store(store_url, storage_endpoint=storage_endpoint) as mine:
+            with self.opened(store_url, storage_endpoint) as mine:
                 for made in chunks_of(source_range(batch_id), chunks=8, rows=20):
                     mine.write(made, fence=1)
 
@@ -63,7 +72,7 @@ class StoreCrashes:
         """A zombie with an older token and its successor race: the range is written exactly once."""
 
         def fill(fence: int) -> None:
-            with open_store(store_url, storage_endpoint=storage_endpoint) as mine, suppress(StaleFence):
+            with self.opened(store_url, storage_endpoint) as mine, suppress(StaleFence):
                 _fill(mine, fence=fence)
 
         with ThreadPoolExecutor(2) as pool:
@@ -82,7 +91,7 @@ class StoreCrashes:
         keys = [f"k{number}" for number in range(30)]
 
         def fill(batch_id: str) -> None:
-            with open_store(store_url, storage_endpoint=storage_endpoint) as mine:
+            with self.opened(store_url, storage_endpoint) as mine:
                 ordered = keys if batch_id == "one" else keys[::-1]
                 told = () if self.finds_repeats_itself else keys
                 mine.write(chunk(*map(row, ordered), source=source_range(batch_id), replacing=told), fence=1)
@@ -97,13 +106,13 @@ class StoreCrashes:
     ) -> None:
         """``kill -9`` again and again at random moments; each successor goes on from the store's progress."""
         moments = random.Random(7)
-        child = _child(store_url, storage_endpoint, "write")
+        child = self._child(store_url, storage_endpoint, "write")
         longest_s = 0.4
         for _ in range(KILLS):
             _kill_after(child, moments.uniform(0, longest_s))
             seen = list(store.results(SUBMISSION))
             assert len(seen) == len({result.key for result in seen})
-            child = _child(store_url, storage_endpoint, "write")
+            child = self._child(store_url, storage_endpoint, "write")
         with child:
             assert child.wait() == 0
 
@@ -135,12 +144,21 @@ class StoreCrashes:
         for made in chunks_of(source_range(), chunks=16, rows=500, text_bytes=4000):
             store.write(made, fence=1)
 
-        with _child(store_url, storage_endpoint, "read") as child:
+        with self._child(store_url, storage_endpoint, "read") as child:
             assert child.stdout is not None
             rows, growth_bytes = map(int, child.stdout.readline().split())
 
         assert rows == 16 * 500
         assert growth_bytes < READ_GROWTH_BYTES
+
+    def _child(self, url: str, storage_endpoint: str, job: str) -> subprocess.Popen[bytes]:
+        """Start a child and wait until it has opened the store."""
+        options = [url, storage_endpoint, self.ledger_url, job]
+        command = [sys.executable, "-m", "vertexq.testing.store_writer", *options]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n", "the child could not open the store"
+        return child
 
 
 def _expected(batch_id: str, *, chunks: int, rows: int) -> dict[str, int]:
@@ -153,15 +171,6 @@ def _fill(store: Store, *, fence: int) -> None:
     while (at := store.progress(source).position) < len(made) * STEP_BYTES:
         with suppress(PositionMoved):
             store.write(made[at // STEP_BYTES], fence=fence)
-
-
-def _child(url: str, storage_endpoint: str, job: str) -> subprocess.Popen[bytes]:
-    """Start a child and wait until it has opened the store."""
-    command = [sys.executable, "-m", "vertexq.testing.store_writer", url, storage_endpoint, job]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603
-    assert child.stdout is not None
-    assert child.stdout.readline() == b"ready\n", "the child could not open the store"
-    return child
 
 
 def _kill_after(child: subprocess.Popen[bytes], moment_s: float) -> None:

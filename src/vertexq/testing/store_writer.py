@@ -1,4 +1,4 @@
-"""A child process of the store contract: ``python -m vertexq.testing.store_writer URL ENDPOINT JOB``.
+"""A child process of the store contract: ``python -m vertexq.testing.store_writer URL ENDPOINT LEDGER JOB``.
 
 ``write``: commits the chunks of a made-up range, going on where the store's progress is, until all are in or
 the process is killed. ``read``: streams all results and prints by how many bytes its peak memory grew.
@@ -15,9 +15,10 @@ from vertexq.testing.store_rows import SUBMISSION, chunks_of, source_range
 CHUNKS, ROWS = 12, 40
 
 
-def main(url: str, storage_endpoint: str, job: str) -> None:
+def main(url: str, storage_endpoint: str, ledger_url: str, job: str) -> None:
     """Run one job against the store at ``url``."""
-    with open_store(url, storage_endpoint=storage_endpoint) as store:
+    opened = open_store(url, storage_endpoint=storage_endpoint, ledger_url=ledger_url, name="contract")
+    with opened as store:
         _say("ready")
         if job == "write":
             _write(store)

@@ -5,6 +5,7 @@ Bodies of answers are not read. Nothing here raises for what a receiver does: th
 
 from __future__ import annotations
 
+import io
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ class Sender:
         try:
             async with self._session.post(
                 URL(webhook.url, encoded=True),
-                data=body,
+                data=io.BytesIO(body),
                 headers=headers | {"content-type": "application/json"},
                 allow_redirects=False,
             ) as response:
