@@ -47,7 +47,7 @@ def going_on(services: Services, seen: Sequence[tuple[Watched, Job]]) -> None:
     _note(services, looks)
     for (batch, job), look in zip(seen, looks, strict=True):
         _tell(batch, job, look, now)
-        if job.state is JobState.RUNNING and look.output_directory and services.options.early_results:
+        if job.state is JobState.RUNNING and services.options.early_results:
             services.hints.send(TaskName.INGEST, batch.id)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import structlog
 
 from vertexq.deadlines import is_late, passed, runs_again, was_cut
+from vertexq.failpoints import Failpoint, reach
 from vertexq.ledger import Claim, Record
 from vertexq.model import Batch, Counts, Submission, Usage
 from vertexq.names import TaskName
@@ -29,6 +30,7 @@ async def settle(services: Services, submission_id: str) -> None:
         submission = services.ledger.submission(submission_id)
         if submission.state not in _SETTLING:
             return
+        reach(Failpoint.SETTLE_CLAIMED)
         if _is_late(services, submission):
             services.hints.send(TaskName.DEADLINE, submission_id)
             _look_again(services, submission, claim)
@@ -78,6 +80,7 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
         submission = ledger.move_submission(
             submission, SubmissionState.SETTLING, claim=claim, next_action_at=ledger.now()
         )
+    reach(Failpoint.SETTLE_SETTLING)
     batches = ledger.batches(submission.id)
     counts, usage, cost_pusd, quarantined = Counts(), Usage(), 0, 0
     for known in batches:
@@ -86,14 +89,17 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
         usage += batch.usage
         cost_pusd += batch.cost_pusd
         quarantined += batch.quarantined_lines
+    reach(Failpoint.SETTLE_ACCOUNTED)
     repeats = any(batch.repeats for batch in batches)
     for name in submission.stores:
         await services.stores.call(name, lambda store: store.finish(submission.id, repeats=repeats))
+        reach(Failpoint.SETTLE_FINISHED)
     reason = "; ".join(sorted(set(_reasons(submission, batches))))[:2000]
     ended = ledger.move_submission(
         submission, _end(submission, counts), claim=claim, counts=counts, usage=usage, cost_pusd=cost_pusd,
         quarantined_lines=quarantined, retry=None, reason=reason,
     )  # fmt: skip
+    reach(Failpoint.SETTLE_DONE)
     announce(services, ended, claim)
     ledger.drop_spool(submission.id)  # there is one when it was cancelled before it was staged
     log.info("settled", submission=submission.id, succeeded=counts.succeeded, rows=counts.total)
