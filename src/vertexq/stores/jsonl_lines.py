@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,9 @@ class JsonLines(Encoding):
         """Read line by line."""
         for line in _lines(file, name):
             read = decode(line)
+            for column in self._json:
+                if isinstance(read.get(column), str):  # a value that is a text: not to be read once more
+                    read[column] = json.dumps(read[column])
             yield self.result_of([read.get(name) for name in self._names], submission_id=submission_id)
 
     def verdicts(self, file: BinaryIO, name: str) -> Iterator[Verdict]:

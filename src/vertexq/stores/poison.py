@@ -57,6 +57,9 @@ def _bare(row: Row, why: str) -> Row:
         outcome=Outcome.QUARANTINED.value,
         text=None,
         response=None,
+        parsed=None,
+        function_calls=None,
+        reason=None,
         finish_reason=None,
         model_version=None,
         processed_at=None,
@@ -65,7 +68,7 @@ def _bare(row: Row, why: str) -> Row:
 
 
 def _line(row: Row, why: str) -> QuarantinedLine:
-    raw = row.response or (row.text or "").encode(errors="surrogatepass")
+    raw = row.response or row.parsed or (row.text or "").encode(errors="surrogatepass")
     return QuarantinedLine(
         submission_id=row.submission_id,
         batch_id=row.batch_id,

@@ -32,4 +32,5 @@ def __getattr__(name: str) -> Any:
 def _explain_asserts() -> None:
     import pytest  # noqa: PLC0415  (only those who run the contract have it)
 
-    pytest.register_assert_rewrite("vertexq.testing.store_contract", "vertexq.testing.store_crashes")
+    parts = ("contract", "crashes", "evolution", "layout", "replacing")
+    pytest.register_assert_rewrite(*(f"vertexq.testing.store_{part}" for part in parts))

@@ -26,6 +26,7 @@ from vertexq.results import Outcome, Progress, Result, Row
 from vertexq.stores import Store
 from vertexq.stores.columns import result_of
 from vertexq.testing.store_crashes import StoreCrashes
+from vertexq.testing.store_replacing import StoreReplacing
 from vertexq.testing.store_rows import (
     STEP_BYTES,
     SUBMISSION,
@@ -54,9 +55,20 @@ _HARD_RESPONSES = [
     b'{"nulls": null, "empty": [], "nested": {"a": [{"b": [1, 2, {"c": true}]}]}}',
     b'{\n  "pretty":\r\n  "printed"\n}',
 ]
+_HARD_VALUES = [
+    *_HARD_RESPONSES,
+    b"[]",
+    b"null",
+    b"true",
+    b"-0.5",
+    b"9007199254740993",
+    b'"text with \\" and \xe6\x97\xa5"',
+    b'[1, "a", null, {"b": []}]',
+]
+_CALLS = b'[{"name": "look_up", "args": {"city": "Z\xc3\xbcrich", "days": 3}, "id": "c1"}]'
 
 
-class StoreContract(StoreCrashes):
+class StoreContract(StoreReplacing, StoreCrashes):
     """The promise of ``vertexq.stores.base.Store``, as tests."""
 
     @pytest.fixture
@@ -158,6 +170,13 @@ class StoreContract(StoreCrashes):
 
         assert _by_key(store) == {made.key: result_of(made) for made in rows}
 
+    def test_hard_values_come_back_exact(self, store: Store) -> None:
+        """What a model answered in JSON may be any value, and its calls hold any arguments."""
+        rows = [row(f"k{n}", parsed=raw, function_calls=_CALLS) for n, raw in enumerate(_HARD_VALUES)]
+        store.write(chunk(*rows), fence=1)
+
+        assert _by_key(store) == {made.key: result_of(made) for made in rows}
+
     def test_ten_megabytes_of_text_come_back_exact(self, store: Store) -> None:
         """A very long answer is a row like any other."""
         text = "0123456789abcde\n" * 655_360
@@ -172,12 +191,27 @@ class StoreContract(StoreCrashes):
             row("poison", text="\ud800"),
             row("poison", error_message="\udfff"),
             row("poison", finish_reason="\x00"),
+            row("poison", reason="a\x00b"),
             row("poison", response=b'{"text": "a\\u0000b"}'),
+            row("poison", parsed=b'{"text": "a\\u0000b"}'),
+            row("poison", function_calls=b'[{"name": "\\ud800"}]'),
             row("poison", response=b'{"text": "\\ud800"}'),
             row("poison", response=b'{"deep": ' + b"[" * 120 + b"]" * 120 + b"}"),
             row("poison", prompt_tokens=2**63),
         ],
-        ids=["nul", "surrogate", "message", "reason", "escape", "escaped-surrogate", "deep", "int"],
+        ids=[
+            "nul",
+            "surrogate",
+            "message",
+            "finish",
+            "reason",
+            "escape",
+            "parsed",
+            "calls",
+            "escaped-surrogate",
+            "deep",
+            "int",
+        ],
     )
     def test_a_poison_row_is_exact_or_set_aside(self, store: Store, poison: Row) -> None:
         """What a target cannot hold is never changed in silence, and the rest of the chunk goes in."""
@@ -263,45 +297,6 @@ class StoreContract(StoreCrashes):
 
         assert set(_by_key(store)) == {"a", "b"}
 
-    @pytest.mark.parametrize(
-        ("first", "second", "winner"),
-        [
-            (("failed", 1), ("succeeded", 1), "second"),
-            (("succeeded", 1), ("failed", 1), "first"),
-            (("succeeded", 1), ("failed", 2), "first"),  # a worse outcome never wins, however late
-            (("missing", 1), ("quarantined", 1), "second"),
-            (("blocked", 3), ("succeeded", 1), "second"),  # a better outcome wins, however early
-            (("failed", 1), ("failed", 2), "second"),
-            (("failed", 2), ("failed", 1), "first"),
-            (("succeeded", 1), ("succeeded", 1), "first"),
-        ],
-    )
-    @pytest.mark.parametrize("told", [True, False], ids=["replacing", "silent"])
-    def test_the_better_row_of_a_key_stays(
-        self, store: Store, first: tuple[str, int], second: tuple[str, int], winner: str, *, told: bool
-    ) -> None:
-        """A higher outcome, or the same and a later attempt, replaces; before and after ``finish``."""
-        if not told and not self.finds_repeats_itself:
-            told = True
-        rows = [
-            row("a", outcome=outcome, attempt=attempt, text=name)
-            for name, (outcome, attempt) in (("first", first), ("second", second))
-        ]
-        store.write(chunk(rows[0], row("b")), fence=1)
-        store.write(chunk(rows[1], row("c"), start=STEP_BYTES, replacing=["a"] if told else []), fence=1)
-
-        assert _texts(store) == {"a": winner, "b": None, "c": None}
-        store.finish(SUBMISSION)
-        assert _texts(store) == {"a": winner, "b": None, "c": None}
-
-    def test_a_key_may_be_replaced_from_another_batch(self, store: Store) -> None:
-        """A retry round answers in a batch of its own; the row moves with all its columns."""
-        store.write(chunk(row("a", outcome="failed", error_code=8), row("b")), fence=1)
-        better = full_row("a")._replace(batch_id="batch-2", attempt=2)
-        store.write(chunk(better, source=source_range("batch-2"), replacing=["a"]), fence=1)
-
-        assert _by_key(store)["a"] == result_of(better)
-
     def test_the_same_key_in_two_submissions_is_two_rows(self, store: Store) -> None:
         """Submissions do not see each other."""
         other = source_range("batch-9", submission_id="sub-2")
@@ -350,10 +345,6 @@ def _by_key(store: Store) -> dict[str, Result]:
     return by_key
 
 
-def _texts(store: Store) -> dict[str, str | None]:
-    return {key: result.text for key, result in _by_key(store).items()}
-
-
 def _is_set_aside(store: Store, result: Result) -> bool:
     """Tell whether a poison row was quarantined with its reason, and a line of it kept."""
     bare = replace(result, error_message=None)
@@ -361,6 +352,6 @@ def _is_set_aside(store: Store, result: Result) -> bool:
     return (
         result.outcome is Outcome.QUARANTINED
         and bool(result.error_message)
-        and (bare.text, bare.response) == (None, None)
+        and (bare.text, bare.response, bare.parsed, bare.function_calls) == (None, None, None, None)
         and len(lines) == 2
     )

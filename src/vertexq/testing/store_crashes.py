@@ -24,8 +24,7 @@ READ_GROWTH_BYTES = 12 * 2**20
 class StoreCrashes:
     """Tests that need more than one writer. Part of ``StoreContract``; do not subclass it alone."""
 
-    finds_repeats_itself: ClassVar[bool] = True
-    """Whether the store notices a repeated key that ``Chunk.replacing`` does not name."""
+    finds_repeats_itself: ClassVar[bool]
 
     ledger_url: str = ""
     """Where the ledger is, for stores that keep their memory there."""

@@ -58,6 +58,9 @@ def full_row(key: str) -> Row:
         source_generation=1_700_000_000_000_001,
         source_offset=4_611_686_018_427_387_904,
         attempt=1,
+        reason="MAX_TOKENS",
+        parsed=b'{"answer": [1, 2.5, null, "\xe6\x97\xa5"]}',
+        function_calls=b'[{"name": "look_up", "args": {"days": 3}}]',
     )
 
 
