@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from vertexq.testing.servers import postgres_server, valkey_server
     from vertexq.testing.simulator import running_simulator
     from vertexq.testing.store_contract import StoreContract
+    from vertexq.testing.store_layout import StoreLayoutContract
 
-__all__ = ["StoreContract", "postgres_server", "running_simulator", "valkey_server"]
+__all__ = ["StoreContract", "StoreLayoutContract", "postgres_server", "running_simulator", "valkey_server"]
 
 _WHERE = {
     "postgres_server": "vertexq.testing.servers",
     "valkey_server": "vertexq.testing.servers",
     "running_simulator": "vertexq.testing.simulator",
     "StoreContract": "vertexq.testing.store_contract",
+    "StoreLayoutContract": "vertexq.testing.store_layout",
 }
 
 
@@ -24,7 +26,7 @@ def __getattr__(name: str) -> Any:
     """Import on first use: each name needs libraries the others do without."""
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "StoreContract":
+    if name.startswith("Store"):
         _explain_asserts()
     return getattr(import_module(_WHERE[name]), name)
 
@@ -32,5 +34,5 @@ def __getattr__(name: str) -> Any:
 def _explain_asserts() -> None:
     import pytest  # noqa: PLC0415  (only those who run the contract have it)
 
-    parts = ("contract", "crashes", "evolution", "layout", "replacing")
+    parts = ("contract", "crashes", "layout", "replacing")
     pytest.register_assert_rewrite(*(f"vertexq.testing.store_{part}" for part in parts))
