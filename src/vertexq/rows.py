@@ -21,7 +21,6 @@ from vertexq.rowcosts import RowCost, of_row
 
 _SUCCEEDED = Outcome.SUCCEEDED
 _BLANK = (b"", b"\r")
-_SHORT = 2
 _UNPRICED = Price(1, 1, 1)  # not money: a sum of counts that can be judged like one
 _MOST_TOKENS = 2**32
 """Token counts are int32 (discovery document, revision 20261106): a longer or negative one is no count."""
@@ -146,24 +145,23 @@ class RowReader:
         else:
             self._read_block(item, into)
 
-    def _read_block(self, block: Block, into: Reading) -> None:  # noqa: C901, PLR0915  (one hot loop)
+    def _read_block(self, block: Block, into: Reading) -> None:  # noqa: C901, PLR0912, PLR0915  (hot)
         """Read every line; locals instead of attributes, because a million lines pass here."""
         c, ranks, read, parse = self.context, self.ranks, self._read, self._parse_key
         add, add_index = into.rows.append, into.indexes.append
         submission_id, batch_id, sent, name = c.submission_id, c.batch_id, c.rows, c.source_object
-        generation, attempt, best = c.source_generation, c.attempt, RANK_BYTE[_SUCCEEDED]
+        generation, attempt = c.source_generation, c.attempt
+        succeeded, best, new_row, row_type = _SUCCEEDED, RANK_BYTE[_SUCCEEDED], _new_row, Row
         price = c.price or _UNPRICED
         most_pusd, most_tokens = MOST_PUSD, _MOST_TOKENS
         input_pusd, output_pusd, rebate_pusd = price.input_pusd, price.output_pusd, price.rebate_pusd
         long_from, heard = price.long_from_tokens, price.audio_extra_pusd != 0
-        pusd_per_usd, priced = PUSD_PER_USD, c.price is not None
+        priced, pusd_per_usd = c.price is not None, float(PUSD_PER_USD)
         prompt_sum = output_sum = thoughts_sum = cached_sum = total_sum = cost_sum = unpriced_sum = 0
         offset = block.offset
         for line in block.lines:
-            size = len(line)
-            start, offset = offset, offset + size + 1
-            if size < _SHORT and line in _BLANK:
-                continue
+            start = offset
+            offset += len(line) + 1
             try:
                 (
                     wire, outcome, text, finish, code, message,
@@ -171,10 +169,12 @@ class RowReader:
                 ) = read(line)  # fmt: skip
                 index, key = parse(wire, sent) or self._owner(line)
             except Unreadable as error:
-                reason, raw = str(error), line[:HEAD_BYTES]
-                into.quarantined.append(self._quarantined(start, size, reason, raw))
+                if line not in _BLANK:
+                    into.quarantined.append(
+                        self._quarantined(start, len(line), str(error), line[:HEAD_BYTES])
+                    )
                 continue
-            rank = best if outcome is _SUCCEEDED else byte_of(outcome, code)
+            rank = best if outcome is succeeded else byte_of(outcome, code)
             known = ranks[index]
             if known:
                 if known >> 1 >= rank >> 1:
@@ -185,29 +185,32 @@ class RowReader:
             ranks[index] = rank
             cost = None
             if prompt is not None:
-                said, thought, reused, whole = output or 0, thoughts or 0, cached or 0, total or 0
-                pusd = prompt * input_pusd + (said + thought) * output_pusd - reused * rebate_pusd
+                said, whole = output or 0, total or 0
+                pusd = prompt * input_pusd + said * output_pusd
+                if thoughts or cached:
+                    pusd += (thoughts or 0) * output_pusd - (cached or 0) * rebate_pusd
                 if prompt > long_from or (heard and body and MARK in body):
-                    pusd += _extra_pusd(price, prompt, said + thought, reused, body)
-                if not 0 <= pusd <= most_pusd or whole > most_tokens or reused > most_tokens:
+                    pusd += _extra_pusd(price, prompt, said + (thoughts or 0), cached or 0, body)
+                if not 0 <= pusd <= most_pusd or whole > most_tokens or (cached or 0) > most_tokens:
                     unpriced_sum += 1
                 else:
                     prompt_sum += prompt
                     output_sum += said
-                    thoughts_sum += thought
-                    cached_sum += reused
                     total_sum += whole
+                    if thoughts or cached:
+                        thoughts_sum += thoughts or 0
+                        cached_sum += cached or 0
                     if priced:
                         cost_sum += pusd
                         cost = pusd / pusd_per_usd
                     if rank != best:
                         paid = pusd if priced else None
-                        self.costs[index] = RowCost(prompt, said, thought, reused, whole, paid)
+                        self.costs[index] = RowCost(prompt, said, thoughts or 0, cached or 0, whole, paid)
             columns = (
                 submission_id, key, batch_id, outcome, text, finish, code, message, prompt, output, thoughts,
                 cached, total, cost, version, at, body, name, generation, start, attempt, why, value, calls,
             )  # fmt: skip
-            add(_new_row(Row, columns))
+            add(new_row(row_type, columns))
             add_index(index)
         self.cost_pusd += cost_sum
         self.usage += Usage(

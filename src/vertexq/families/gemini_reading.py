@@ -72,34 +72,34 @@ def reading(context: ReadContext | None = None) -> Read:
         prompt, total = tokens.promptTokenCount, tokens.totalTokenCount
         if total is None and prompt is not None:
             total = _total(tokens)
-        candidates = response.candidates
-        finish = candidates[0].finishReason if candidates else None
-        if (
-            finish == STOP
-            and candidates
-            and (content := candidates[0].content)
-            and (parts := content.parts)
-            and (text := parts[0].text)
-            and len(parts) == 1
-            and not parts[0].thought
-            and parts[0].functionCall is None
-            and response.promptFeedback is None
-            and (
-                wanted is None
-                or not (
-                    wanted.responseMimeType
-                    or wanted.response_mime_type
-                    or wanted.responseFormat
-                    or wanted.response_format
-                )
-            )
-        ):
-            return (
-                parsed.key, succeeded, text, STOP, None, None,
-                prompt, tokens.candidatesTokenCount, tokens.thoughtsTokenCount,
-                tokens.cachedContentTokenCount, total,
-                response.modelVersion, parsed.processed_time, body, None, None, None,
-            )  # fmt: skip
+        if response.candidates:
+            first = response.candidates[0]
+            finish, content = first.finishReason, first.content
+            if finish == STOP and content and (parts := content.parts) and len(parts) == 1:
+                part = parts[0]
+                if (
+                    part.text
+                    and part.thought is not True
+                    and part.functionCall is None
+                    and response.promptFeedback is None
+                    and (
+                        wanted is None
+                        or not (
+                            wanted.responseMimeType
+                            or wanted.responseFormat
+                            or wanted.response_mime_type
+                            or wanted.response_format
+                        )
+                    )
+                ):
+                    return (
+                        parsed.key, succeeded, part.text, STOP, None, None,
+                        prompt, tokens.candidatesTokenCount, tokens.thoughtsTokenCount,
+                        tokens.cachedContentTokenCount, total,
+                        response.modelVersion, parsed.processed_time, body, None, None, None,
+                    )  # fmt: skip
+        else:
+            finish = None
         outcome, text, reason, message, value, calls = _judged(response, wanted, judge)
         return (
             parsed.key, outcome, text, finish_word(finish), None, message,
