@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from vertexq.client import NO_POLICY, Client, OnProgress, Source, TemplateSource
 from vertexq.errors import NotDone
 from vertexq.model import Policy, Submission
-from vertexq.results import Outcome, Result
+from vertexq.results import Outcome, QuarantinedLine, Result
+from vertexq.retry import look_wait_s
 from vertexq.status import Status
 from vertexq.terms import Deadline
+
+if TYPE_CHECKING:  # it brings the ledger along
+    from vertexq.events import Event
 
 T = TypeVar("T")
 
@@ -79,7 +83,7 @@ class AsyncClient:
         *,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
-        interval_s: float = 0.5,
+        interval_s: float | None = None,
     ) -> Status:
         """Return when the submission has ended or is parked; see ``Client.wait``."""
         try:
@@ -90,14 +94,38 @@ class AsyncClient:
                 f"submission {id} had not ended after {timeout_s:g} s; it goes on, wait again"
             ) from None
 
-    async def _watch(self, submission_id: str, on_progress: OnProgress | None, interval_s: float) -> Status:
+    async def _watch(
+        self, submission_id: str, on_progress: OnProgress | None, interval_s: float | None
+    ) -> Status:
+        loop = asyncio.get_running_loop()
+        began_s, longest_s = loop.time(), 2.0 if on_progress is None else 0.5
         while True:
             status = await self.get(submission_id)
             if on_progress is not None:
                 on_progress(status)
             if status.resting:
                 return status
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(interval_s or look_wait_s(loop.time() - began_s, longest_s=longest_s))
+
+    async def events(
+        self,
+        id: str,  # noqa: A002
+        *,
+        after: str = "",
+        follow: bool = True,
+    ) -> AsyncIterator[Event]:
+        """Yield what happens to a submission; see ``Client.events``."""
+        stream, quiet_s = await self._call(lambda: self._client.event_stream(id, after)), 0.0
+        while True:
+            found = await self._call(stream.look)
+            for event in found:
+                yield event
+            if stream.ended or not (follow or stream.has_more):
+                return
+            if not stream.has_more:
+                wait_s = look_wait_s(quiet_s)
+                quiet_s = 0.0 if found else quiet_s + wait_s
+                await asyncio.sleep(wait_s)
 
     async def results(
         self,
@@ -115,6 +143,23 @@ class AsyncClient:
     async def cancel(self, id: str) -> Status:  # noqa: A002
         """Ask to stop a submission; finished rows are kept and paid for."""
         return await self._call(lambda: self._client.cancel(id))
+
+    async def retry(
+        self,
+        id: str,  # noqa: A002
+        *,
+        outcomes: Collection[str],
+        model: str | None = None,
+    ) -> Status:
+        """Have rows of a submission that has ended tried again; see ``Client.retry``."""
+        return await self._call(lambda: self._client.retry(id, outcomes=outcomes, model=model))
+
+    async def quarantine(self, id: str) -> AsyncIterator[QuarantinedLine]:  # noqa: A002
+        """Stream the lines of Google's output that are in no row."""
+        lines = self._client.quarantine(id)
+        while batch := await self._call(lambda: _take(lines)):
+            for line in batch:
+                yield line
 
     async def close(self) -> None:
         """Close the connections and the thread."""
@@ -135,7 +180,7 @@ class AsyncClient:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def _take(rows: Iterator[Result]) -> list[Result]:
+def _take(rows: Iterator[T]) -> list[T]:
     return [row for _, row in zip(range(ROWS_AT_ONCE), rows, strict=False)]
 
 

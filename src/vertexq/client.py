@@ -16,16 +16,18 @@ from vertexq.messages import to_message, unrecorded
 from vertexq.model import NewSubmission, Policy, Submission
 from vertexq.names import TaskName
 from vertexq.orders import Order, joined_stores
-from vertexq.results import Outcome, Result
+from vertexq.results import Outcome, QuarantinedLine, Result
+from vertexq.retry import look_wait_s
 from vertexq.settings import NO_LEDGER, Settings
 from vertexq.sources.kinds import is_object
 from vertexq.sources.template import Template
-from vertexq.states import SubmissionState
+from vertexq.states import SUBMISSION_RESTING, SubmissionState
 from vertexq.status import Status, status_of
 from vertexq.terms import Deadline, terms_of
 
 if TYPE_CHECKING:  # imported when they are first needed: a producer that only enqueues never loads the rest
     from vertexq.broker import CeleryHints
+    from vertexq.events import Event, EventStream
     from vertexq.ledger import Ledger
     from vertexq.prices import PriceBook
     from vertexq.stores.base import Store
@@ -131,14 +133,14 @@ class Client:
     def get(self, id: str) -> Status:  # noqa: A002
         """Return how a submission stands; raise ``UnknownSubmission``."""
         ledger = self._need_ledger()
-        return _status(ledger, ledger.submission(id), ledger.now())
+        return self._status(ledger, ledger.submission(id), ledger.now())
 
     def list(self, *, states: Collection[SubmissionState] = (), limit: int = 100) -> list[Status]:
         """Return the newest submissions, the newest first."""
         ledger = self._need_ledger()
         found = ledger.submissions(states=states, limit=limit)
         now = ledger.now()
-        return [_status(ledger, one, now) for one in found]
+        return [self._status(ledger, one, now) for one in found]
 
     def wait(
         self,
@@ -146,25 +148,58 @@ class Client:
         *,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
-        interval_s: float = 0.5,
+        interval_s: float | None = None,
     ) -> Status:
         """Return when the submission has ended or is parked; call ``on_progress`` at every look.
 
-        Raise ``NotDone`` after ``timeout_s`` seconds; the submission goes on regardless.
+        Without ``interval_s`` looks are 0.1 s apart at first and 2 s after a while (0.5 s with
+        ``on_progress``); a look that nobody is told of reads one row of the ledger. Raise ``NotDone`` after
+        ``timeout_s`` seconds; the submission goes on regardless.
         """
-        ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+        began_s = time.monotonic()
         while True:
-            status = self.get(id)
             if on_progress is not None:
-                on_progress(status)
-            if status.resting:
-                return status
-            if ends_at is not None and time.monotonic() >= ends_at:
-                raise NotDone(
-                    f"submission {id} is still {status.state} after {timeout_s:g} s "
-                    f"({status.landed_rows:,} of {status.sent_rows:,} rows landed); it goes on, wait again"
-                )
-            time.sleep(interval_s)
+                on_progress(self.get(id))
+            if self._need_ledger().submission(id).state in SUBMISSION_RESTING:
+                return self._rested(id, on_progress)
+            age_s = time.monotonic() - began_s
+            if timeout_s is not None and age_s >= timeout_s:
+                raise _not_done(self.get(id), timeout_s)
+            wait_s = interval_s or look_wait_s(age_s, longest_s=2.0 if on_progress is None else 0.5)
+            time.sleep(wait_s if timeout_s is None else min(wait_s, timeout_s - age_s))
+
+    def events(self, id: str, *, after: str = "", follow: bool = True) -> Iterator[Event]:  # noqa: A002
+        """Yield what happens to a submission: moves of it and its batches, and rows that have landed.
+
+        It begins at the beginning, or behind the event whose ``cursor`` is ``after``: no event is missed and
+        none comes twice. It ends when nothing more happens by itself; the last event is then the one of that
+        state. Without ``follow`` it ends with what has happened so far. Raise ``UnknownSubmission``.
+        """
+        stream, quiet_s = self.event_stream(id, after), 0.0
+        while True:
+            found = stream.look()
+            yield from found
+            if stream.ended or not (follow or stream.has_more):
+                return
+            if not stream.has_more:
+                wait_s = look_wait_s(quiet_s)
+                quiet_s = 0.0 if found else quiet_s + wait_s
+                time.sleep(wait_s)
+
+    def event_stream(self, id: str, after: str = "") -> EventStream:  # noqa: A002
+        """Return the events of a submission for whoever does the waiting; ``events`` is the easy way."""
+        from vertexq.events import EventStream  # noqa: PLC0415
+
+        ledger = self._need_ledger()
+        ledger.submission(id)
+        return EventStream(ledger, id, after=after)
+
+    def _rested(self, id: str, on_progress: OnProgress | None) -> Status:  # noqa: A002
+        """Return the last status, and show it to whoever watches."""
+        status = self.get(id)
+        if on_progress is not None:
+            on_progress(status)
+        return status
 
     def results(
         self,
@@ -199,6 +234,34 @@ class Client:
             self._need_hints().send(TaskName.CANCEL, id)
         return self.get(id)
 
+    def quarantine(self, id: str) -> Iterator[QuarantinedLine]:  # noqa: A002
+        """Stream the lines of Google's output that are in no row, with their place and the reason."""
+        store = self._open_store(self._need_ledger().submission(id).stores[0])
+        try:
+            yield from store.quarantine(id)
+        finally:
+            store.close()
+
+    def retry(
+        self,
+        id: str,  # noqa: A002
+        *,
+        outcomes: Collection[str],
+        model: str | None = None,
+    ) -> Status:
+        """Have rows of a submission that has ended tried again: those with one of these outcomes.
+
+        ``outcomes`` are of ``failed``, ``missing``, ``blocked`` and ``quarantined``; ``model`` is another one
+        of the same family. When there are no such rows nothing happens: the status is that of the end. Rows
+        of lost jobs, which may still run, and rows that were set aside by the check are never sent again.
+        Raise ``NotDone`` while the submission has not come to its end, ``BadInput``, ``UnknownModel``.
+        """
+        from vertexq.by_hand import ask, wanted  # noqa: PLC0415
+
+        if ask(self._need_ledger(), id, wanted(outcomes, model)):
+            self._need_hints().send(TaskName.RERUN, id)
+        return self.get(id)
+
     def close(self) -> None:
         """Close the connections. Safe to repeat."""
         if self._ledger is not None:
@@ -216,6 +279,11 @@ class Client:
     ) -> None:
         """Close the client."""
         self.close()
+
+    def _status(self, ledger: Ledger, submission: Submission, now: datetime) -> Status:
+        batches, strays = ledger.batches(submission.id), len(ledger.strays(submission.id))
+        most_rounds = self._settings.retry_rounds
+        return status_of(submission, batches, strays=strays, now=now, most_rounds=most_rounds)
 
     def _priced(self, new: NewSubmission) -> NewSubmission:
         """Say what the rows may cost, by the prices of this process; a worker reckons with its own again."""
@@ -281,9 +349,11 @@ class Client:
         return store
 
 
-def _status(ledger: Ledger, submission: Submission, now: datetime) -> Status:
-    batches, strays = ledger.batches(submission.id), len(ledger.strays(submission.id))
-    return status_of(submission, batches, strays=strays, now=now)
+def _not_done(status: Status, timeout_s: float) -> NotDone:
+    return NotDone(
+        f"submission {status.id} is still {status.state} after {timeout_s:g} s "
+        f"({status.landed_rows:,} of {status.sent_rows:,} rows landed); it goes on, wait again"
+    )
 
 
 def _uris(source: object) -> list[str]:

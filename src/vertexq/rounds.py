@@ -12,6 +12,7 @@ from datetime import datetime
 
 from vertexq import ranks
 from vertexq.deadlines import is_late
+from vertexq.errors import NotDone
 from vertexq.model import Batch, Retry, Submission
 from vertexq.results import Outcome
 from vertexq.retry import Backoff
@@ -19,6 +20,8 @@ from vertexq.states import BATCH_TERMINAL, BatchState, JobState, SubmissionState
 
 BY_HAND = (Outcome.FAILED, Outcome.BLOCKED, Outcome.MISSING, Outcome.QUARANTINED)
 """Outcomes that a person may want to have tried again; succeeded rows have their answer."""
+RESTS = -1
+"""A ready batch with so many ``attempts`` rests until its time has come; then it gets into the line."""
 CODES_THAT_PASS = frozenset({4, 8, 10, 13, 14})
 """gRPC codes of jobs that may fare better another time: deadline exceeded, resource exhausted, aborted,
 internal, unavailable (google.rpc.Code)."""
@@ -90,6 +93,14 @@ def asked_for(batch: Batch, retry: Retry) -> frozenset[int]:
     return _rows(batch, wanted | ({ranks.NOT_FOUND} if Outcome.MISSING in retry.outcomes else set()))
 
 
+def not_done(submission: Submission) -> NotDone:
+    """Return the error for who asks before a submission has come to its end."""
+    return NotDone(
+        f"submission {submission.id} is {submission.state} and has not come to its end; rows can be tried "
+        "again once it has"
+    )
+
+
 def unanswered(batch: Batch) -> frozenset[int]:
     """Return the rows that nothing was found of."""
     return _rows(batch, frozenset({ranks.NOT_FOUND}))
@@ -126,5 +137,10 @@ def difference(batch: Batch, found: bytearray | bytes) -> str:
     too_many = held > counted and successful is not None and failed is not None
     if not too_many and counted <= held + batch.quarantined_lines:
         return ""
-    unread = f" and {batch.quarantined_lines:,} lines that match none" if batch.quarantined_lines else ""
+    lines = (
+        "1 line that matches"
+        if batch.quarantined_lines == 1
+        else f"{batch.quarantined_lines:,} lines that match"
+    )
+    unread = f" and {lines} none" if batch.quarantined_lines else ""
     return f"Google counts {counted:,} answers, its output holds {held:,}{unread}"

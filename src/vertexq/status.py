@@ -12,7 +12,42 @@ from vertexq.model import PUSD_PER_USD, Batch, Counts, Estimate, OnDeadline, Sub
 from vertexq.money import estimate_json, in_usd, unknown_cost
 from vertexq.plain import money
 from vertexq.results import Outcome
-from vertexq.states import SUBMISSION_RESTING, SUBMISSION_TERMINAL, BatchState, SubmissionState
+from vertexq.rounds import RESTS
+from vertexq.states import (
+    BATCH_TERMINAL,
+    SUBMISSION_RESTING,
+    SUBMISSION_TERMINAL,
+    BatchState,
+    SubmissionState,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Rows that are tried again. ``number`` counts from 1, ``rows`` what was handed over to its batches.
+
+    ``resting_until`` is when its rows may be sent, while none of them has been; ``open_rows`` are in batches
+    that have not ended, ``answered_rows`` have an answer now.
+    """
+
+    number: int
+    batches: int
+    rows: int
+    open_rows: int
+    answered_rows: int
+    resting_until: datetime | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what scripts get."""
+        until = self.resting_until.isoformat() if self.resting_until else None
+        return {
+            "round": self.number,
+            "batches": self.batches,
+            "rows": self.rows,
+            "open": self.open_rows,
+            "answered": self.answered_rows,
+            "resting_until": until,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +57,8 @@ class Status:
     ``answered_rows`` is what Google's own counters say while jobs run, ``landed_rows`` what is in the store.
     ``cost_usd`` is None when the model has no price; ``estimate`` is None until rows have been counted.
     ``set_aside_rows`` could not be sent and end as failed; ``strays`` counts jobs beside those that are kept.
+    ``rounds`` are those in which rows are tried again, ``most_rounds`` how many there are by themselves, as
+    far as this process knows. ``differences`` say where Google's counts and its output do not agree.
     """
 
     id: str
@@ -50,6 +87,9 @@ class Status:
     set_aside_rows: int = 0
     strays: int = 0
     warnings: tuple[str, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    most_rounds: int = 0
+    differences: tuple[str, ...] = ()
 
     @property
     def resting(self) -> bool:
@@ -109,11 +149,18 @@ class Status:
             "set_aside_rows": self.set_aside_rows,
             "strays": self.strays,
             "warnings": list(self.warnings),
+            "rounds": [one.to_json() for one in self.rounds],
+            "differences": list(self.differences),
         }
 
 
 def status_of(
-    submission: Submission, batches: Sequence[Batch], *, strays: int = 0, now: datetime | None = None
+    submission: Submission,
+    batches: Sequence[Batch],
+    *,
+    strays: int = 0,
+    now: datetime | None = None,
+    most_rounds: int = 0,
 ) -> Status:
     """Put the ledger's records of one submission together; ``strays`` is how many of its jobs are strays.
 
@@ -154,6 +201,32 @@ def status_of(
         tenant=submission.tenant,
         set_aside_rows=sum(batch.rows for batch in batches if batch.state is BatchState.ASIDE),
         strays=strays,
+        rounds=_rounds(batches),
+        most_rounds=most_rounds,
+        differences=tuple(
+            f"{batch.id}: {batch.reason}"
+            for batch in batches
+            if batch.state is BatchState.INGESTED and batch.reason
+        ),
+    )
+
+
+def _rounds(batches: Sequence[Batch]) -> tuple[Round, ...]:
+    """Return every round after the first, in order."""
+    numbers = sorted({batch.round for batch in batches} - {0})
+    return tuple(_round(number, [batch for batch in batches if batch.round == number]) for number in numbers)
+
+
+def _round(number: int, batches: Sequence[Batch]) -> Round:
+    resting = [one for one in batches if one.state is BatchState.READY and one.attempts == RESTS]
+    until = [batch.next_action_at for batch in resting if batch.next_action_at]
+    return Round(
+        number=number,
+        batches=len(batches),
+        rows=sum(batch.rows for batch in batches),
+        open_rows=sum(batch.rows for batch in batches if batch.state not in BATCH_TERMINAL),
+        answered_rows=sum(batch.counts.succeeded + batch.counts.blocked for batch in batches),
+        resting_until=min(until) if len(until) == len(batches) else None,
     )
 
 

@@ -10,7 +10,9 @@ from vertexq.cli.cancel import cancel
 from vertexq.cli.check import check
 from vertexq.cli.cost import cost
 from vertexq.cli.doctor import doctor
+from vertexq.cli.quarantine import quarantine
 from vertexq.cli.results import results
+from vertexq.cli.retry import retry
 from vertexq.cli.simulate import simulate
 from vertexq.cli.status import status
 from vertexq.cli.submit import submit
@@ -45,5 +47,5 @@ def vertexq_command(
     """Queue work for Vertex AI batch prediction (Gemini Enterprise Agent Platform), and look after it."""
 
 
-for command in (check, submit, status, watch, results, cancel, cost, simulate, doctor):
+for command in (check, submit, status, watch, results, quarantine, retry, cancel, cost, simulate, doctor):
     app.command()(command)

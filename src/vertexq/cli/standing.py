@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from vertexq.cli.reporting import on_terminal, say
 from vertexq.model import OnDeadline
 from vertexq.money import said_estimate
-from vertexq.plain import money, one_line
+from vertexq.plain import duration, money, one_line
 from vertexq.results import Outcome
-from vertexq.status import Status
+from vertexq.status import Round, Status
 
 
 def say_status(status: Status) -> None:
@@ -39,11 +40,24 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         ("tenant", status.tenant),
         ("priority", str(status.priority or "")),
         ("deadline", _deadline(status)),
+        *(("round", _round(one, status.most_rounds)) for one in status.rounds),
+        *(("difference", text) for text in status.differences),
         *(("warning", text) for text in status.warnings),
         ("created", status.created_at.isoformat(timespec="seconds")),
         ("finished", status.finished_at.isoformat(timespec="seconds") if status.finished_at else ""),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _round(one: Round, most: int) -> str:
+    """Return ``2 of 2 for 37 rows, in 10 min``; of what was asked for by hand nobody knows how many come."""
+    head = f"{one.number} of {most}" if one.number <= most else str(one.number)
+    rows = "1 row" if one.rows == 1 else f"{one.rows:,} rows"
+    if one.resting_until is not None:
+        wait_s = max((one.resting_until - datetime.now(UTC)).total_seconds(), 0.0)
+        return f"{head} for {rows}, in {duration(wait_s)}"
+    state = f"{one.open_rows:,} under way" if one.open_rows else "ended"
+    return f"{head} for {rows}, {one.answered_rows:,} answered, {state}"
 
 
 def _deadline(status: Status) -> str:

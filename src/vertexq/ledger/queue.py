@@ -33,7 +33,7 @@ from vertexq.bounds import Bounds
 from vertexq.ledger.base import LedgerPart
 from vertexq.ledger.schema import batches, submissions
 from vertexq.ledger.times import database_now
-from vertexq.ledger.values import RESTS
+from vertexq.rounds import RESTS
 from vertexq.states import BATCH_ACTIVE, BatchState, SubmissionState
 
 PIPELINE = 16

@@ -16,8 +16,9 @@ from vertexq.ledger.base import LedgerPart, change, check_claim, check_move, fet
 from vertexq.ledger.convert import to_submission
 from vertexq.ledger.schema import audit, batches, spool
 from vertexq.ledger.times import database_now
-from vertexq.ledger.values import RESTS, Claim, NewBatch, Record
+from vertexq.ledger.values import Claim, NewBatch, Record
 from vertexq.model import Estimate, JobStats, Submission, Usage
+from vertexq.rounds import RESTS
 from vertexq.states import BatchState, SubmissionState
 
 _SETTLE_LOOK_S = 60.0

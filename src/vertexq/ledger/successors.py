@@ -8,7 +8,6 @@ from datetime import timedelta
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from vertexq.deadlines import is_late
-from vertexq.errors import NotDone
 from vertexq.ledger.base import LedgerPart, change, fetch, first_audit
 from vertexq.ledger.convert import to_submission
 from vertexq.ledger.schema import audit, batches, submissions
@@ -17,6 +16,7 @@ from vertexq.ledger.submissions import move_in
 from vertexq.ledger.times import database_now
 from vertexq.ledger.values import BatchFields, Claim, NewBatch, Record, SubmissionFields
 from vertexq.model import Batch, Retry, Submission
+from vertexq.rounds import not_done
 from vertexq.states import BATCH_TERMINAL, SubmissionState, may_follow
 
 _MAY_BE_LATE = (SubmissionState.RUNNING, SubmissionState.PARKED)
@@ -82,10 +82,7 @@ class Successors(LedgerPart):
             if known.state is SubmissionState.SETTLING and known.retry == retry:
                 return known
             if not _has_ended(connection, known):
-                raise NotDone(
-                    f"submission {submission_id} is {known.state} and has not come to its end; rows can be "
-                    "tried again once it has"
-                )
+                raise not_done(known)
             now = database_now(connection)
             values = SubmissionFields(retry=retry, cancel_requested=False, next_action_at=now, attempts=0)
             if is_late(known, now):

@@ -30,10 +30,6 @@ class Claim:
     fence: int
 
 
-RESTS = -1
-"""A ready batch with so many ``attempts`` rests until its time has come; then it gets into the line."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBatch:
     """A staged batch that is about to enter the ledger."""

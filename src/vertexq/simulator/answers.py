@@ -37,6 +37,7 @@ class Fate(StrEnum):
     QUOTA = "quota"
     SERVER_ERROR = "server error"
     MISSING = "missing"
+    UNWRITTEN = "unwritten"
 
 
 _STATUS = {
@@ -53,7 +54,10 @@ _STATUS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRow:
-    """One row's output: no line when it is missing, two when it is repeated. ``ok`` as the job counts it."""
+    """One row's output: no line when it is missing or not written, two when it is repeated.
+
+    ``ok`` is as the job counts it.
+    """
 
     lines: tuple[bytes, ...]
     fate: Fate
@@ -83,6 +87,7 @@ class Answerer:
             Fate.QUOTA: behaviour.quota_rows,
             Fate.SERVER_ERROR: behaviour.server_error_rows,
             Fate.MISSING: behaviour.missing_rows,
+            Fate.UNWRITTEN: behaviour.unwritten_rows,
         }
 
     def answer(self, line: bytes, now: datetime) -> OutputRow:
@@ -93,7 +98,7 @@ class Answerer:
         request = cast("Json", row["request"])
         prompt = prompt_of(request)
         fate = self._fate(line, prompt)
-        if fate is Fate.MISSING:
+        if fate in (Fate.MISSING, Fate.UNWRITTEN):
             return OutputRow(lines=(), fate=fate)
         dice = self._dice("answer", orjson.dumps(request, option=orjson.OPT_SORT_KEYS))
         body: dict[str, object] = self._siblings(row)

@@ -34,6 +34,7 @@ class Behaviour:
     quota_rows: float = 0.0  # status 429
     server_error_rows: float = 0.0  # status 500
     missing_rows: float = 0.0  # no output line at all
+    unwritten_rows: float = 0.0  # counted as answered, and no output line
     # shares of the other rows
     blocked_rows: float = 0.0  # promptFeedback, no candidates
     safety_rows: float = 0.0  # finishReason SAFETY, no content

@@ -35,10 +35,10 @@ from vertexq.google.messages import job_body
 from vertexq.google.vertex import NOT_SENT
 from vertexq.ids import attempt_tag
 from vertexq.ledger import Bounds, Claim, Held, HeldBy, Record
-from vertexq.ledger.values import RESTS
 from vertexq.limits.base import GRANT_GOOD_S, CallClass, Verdict, verdict_of
 from vertexq.model import Batch, Job, Submission
 from vertexq.money import held_sentence
+from vertexq.rounds import RESTS
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import park, with_lease
