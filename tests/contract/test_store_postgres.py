@@ -10,6 +10,7 @@ import pytest
 
 from vertexq.testing import StoreContract
 from vertexq.testing.servers import postgres_server
+from vertexq.testing.store_crashes import NEWEST
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +30,25 @@ class TestPostgresStore(StoreContract):
         with psycopg.connect(server_url, autocommit=True) as connection:
             connection.execute(f"CREATE SCHEMA {schema}".encode())
         return f"{server_url}?options=-csearch_path%3D{schema}"
+
+    def narrow(self, store_url: str) -> None:
+        """Drop the newest columns."""
+        dropped = ", ".join(f"DROP COLUMN {name}" for name in NEWEST)
+        with psycopg.connect(store_url, autocommit=True) as connection:
+            connection.execute(f"ALTER TABLE vertexq_results {dropped}".encode())
+
+
+class TestPartitionedPostgresStore(TestPostgresStore):
+    """The same, cut by day."""
+
+    @pytest.fixture
+    def store_url(self, server_url: str) -> str:
+        """Make a schema nobody used."""
+        schema = f"s{uuid.uuid4().hex}"
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {schema}".encode())
+        return f"{server_url}?options=-csearch_path%3D{schema}&partition=day"
+
+    def narrow(self, store_url: str) -> None:
+        """Drop the newest columns of all days."""
+        super().narrow(store_url.removesuffix("&partition=day"))

@@ -14,10 +14,21 @@ from typing import ClassVar
 
 from vertexq.errors import PositionMoved, StaleFence
 from vertexq.stores import Store, open_store
-from vertexq.testing.store_rows import STEP_BYTES, SUBMISSION, chunk, chunks_of, row, source_range
-from vertexq.testing.store_writer import CHUNKS, ROWS
+from vertexq.stores.columns import result_of
+from vertexq.testing.store_rows import (
+    STEP_BYTES,
+    SUBMISSION,
+    chunk,
+    chunks_of,
+    full_row,
+    row,
+    source_range,
+)
+from vertexq.testing.store_writer import CHUNKS, DEADLY_ROWS, ROWS, SAME_CHUNKS
 
 KILLS = 8
+NEWEST = ("reason", "parsed", "function_calls")
+"""The columns that came last."""
 READ_GROWTH_BYTES = 12 * 2**20
 
 
@@ -121,6 +132,62 @@ class StoreCrashes:
         assert len(list(store.quarantine(SUBMISSION))) == CHUNKS
         assert store.progress(source_range("killed")).state == str(CHUNKS - 1).encode()
 
+    def test_a_writer_that_dies_in_a_chunk_leaves_all_of_it_or_nothing(
+        self, store: Store, store_url: str, storage_endpoint: str
+    ) -> None:
+        """Killed at a later row each time, until one has committed the chunk; that one dies right after."""
+        for looks in range(DEADLY_ROWS // 2, 100 * DEADLY_ROWS, DEADLY_ROWS):
+            with self._child(store_url, storage_endpoint, "die", str(looks)) as child:
+                assert child.wait() < 0
+            if store.progress(source_range()).position == STEP_BYTES:
+                break
+            assert list(store.results(SUBMISSION)) == []
+            assert list(store.quarantine(SUBMISSION)) == []
+
+        assert store.progress(source_range()).position == STEP_BYTES
+        found = Counter(result.key for result in store.results(SUBMISSION))
+        assert found == {f"k{number}": 1 for number in range(DEADLY_ROWS)}
+        assert len(list(store.quarantine(SUBMISSION))) == 1
+
+    def test_two_processes_with_the_same_keys_leave_the_better_rows(
+        self, store: Store, store_url: str, storage_endpoint: str
+    ) -> None:
+        """Each of them has an answer where the other one failed; nobody waits for ever."""
+        children = [self._child(store_url, storage_endpoint, "same", name) for name in ("odd", "even")]
+        for child in children:
+            with child:
+                assert child.wait() == 0
+
+        wanted = {f"k{number}-{index}": 1 for number in range(SAME_CHUNKS) for index in range(ROWS)}
+        for _ in range(2):
+            found = list(store.results(SUBMISSION))
+            assert Counter(result.key for result in found) == wanted
+            assert all(result.ok for result in found)
+            store.finish(SUBMISSION, repeats=True)
+
+    def narrow(self, store_url: str) -> None:
+        """Take the columns ``NEWEST`` out of what is there, as if an older vertexq had made it.
+
+        For stores whose tables have a schema of their own.
+        """
+
+    def test_what_an_older_version_made_is_gone_on_with(
+        self, store: Store, store_url: str, storage_endpoint: str
+    ) -> None:
+        """A column that it did not have is null in its rows, and kept from now on."""
+        old = full_row("old")._replace(reason=None, parsed=None, function_calls=None)
+        store.write(chunk(old), fence=1)
+        store.close()
+        self.narrow(store_url)
+
+        with self.opened(store_url, storage_endpoint) as newer:
+            newer.write(chunk(full_row("new"), start=STEP_BYTES), fence=1)
+            found = {result.key: result for result in newer.results(SUBMISSION)}
+            newer.finish(SUBMISSION)
+            assert {result.key: result for result in newer.results(SUBMISSION)} == found
+
+        assert found == {"old": result_of(old), "new": result_of(full_row("new"))}
+
     def test_finishing_twice_changes_nothing(self, store: Store) -> None:
         """``finish`` is safe to repeat; what is read afterwards is the same, row by row and byte by byte."""
         for made in chunks_of(source_range(), chunks=3, rows=4):
@@ -150,9 +217,9 @@ class StoreCrashes:
         assert rows == 16 * 500
         assert growth_bytes < READ_GROWTH_BYTES
 
-    def _child(self, url: str, storage_endpoint: str, job: str) -> subprocess.Popen[bytes]:
+    def _child(self, url: str, storage_endpoint: str, *job: str) -> subprocess.Popen[bytes]:
         """Start a child and wait until it has opened the store."""
-        options = [url, storage_endpoint, self.ledger_url, job]
+        options = [url, storage_endpoint, self.ledger_url, *job]
         command = [sys.executable, "-m", "vertexq.testing.store_writer", *options]
         child = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603
         assert child.stdout is not None
