@@ -8,7 +8,7 @@ import sys
 import orjson
 import structlog
 
-from benchmarks import check, creates, enqueue, memory, parse, postgres
+from benchmarks import check, creates, enqueue, memory, parse, poll, postgres
 from benchmarks.measure import Measured
 
 ALL = {
@@ -18,6 +18,7 @@ ALL = {
     "memory": memory.run,
     "enqueue": enqueue.run,
     "creates": creates.run,
+    "poll": poll.run,
 }
 
 

@@ -100,7 +100,7 @@ def tally(
 
 
 @dataclass
-class _Letters:
+class Letters:
     """Keeps hints in this process."""
 
     waiting: deque[tuple[TaskName, tuple[str, ...]]] = field(
@@ -118,7 +118,7 @@ async def ours(home: Path, *, submissions: int, share: float, seed: int = 1) -> 
     async with Simulator(
         seed=seed, timing=Timing.fast(), faults=faults, buckets=[STAGED.bucket]
     ) as simulator:
-        letters = _Letters()
+        letters = Letters()
         async with _services(home, simulator.url, letters) as services:
             ids = await _staged(services, submissions)
             await _all_at_rest(services, letters, submissions)
@@ -129,7 +129,7 @@ async def ours(home: Path, *, submissions: int, share: float, seed: int = 1) -> 
 
 
 @asynccontextmanager
-async def _services(home: Path, endpoint: str, letters: _Letters) -> AsyncGenerator[Services]:
+async def _services(home: Path, endpoint: str, letters: Letters) -> AsyncGenerator[Services]:
     async with AsyncExitStack() as stack:
         ledger = Ledger.open(f"sqlite:///{home}/ledger.db")
         stack.callback(ledger.close)
@@ -156,12 +156,13 @@ async def _staged(services: Services, count: int) -> list[str]:
     await services.storage.upload(STAGED.join("manifest.jsonl"), b'[0,"k","",0,0]\n')
     ids = [f"s-{number}" for number in range(count)]
     for one in ids:
-        _enter(services.ledger, one, staged)
+        enter(services.ledger, one, staged)
         await asyncio.sleep(0)
     return ids
 
 
-def _enter(ledger: Ledger, submission_id: str, staged: ObjectInfo) -> None:
+def enter(ledger: Ledger, submission_id: str, staged: ObjectInfo) -> None:
+    """Enter a submission whose one batch is ready."""
     new = NewSubmission(
         id=submission_id, fingerprint="f", model=MODEL, store="results",
         source_kind=SourceKind.GCS, source=str(staged.uri), rows=1,
@@ -179,7 +180,7 @@ def _enter(ledger: Ledger, submission_id: str, staged: ObjectInfo) -> None:
     ledger.release(claim)
 
 
-async def _all_at_rest(services: Services, letters: _Letters, count: int) -> None:
+async def _all_at_rest(services: Services, letters: Letters, count: int) -> None:
     """Let several steppers take up hints at the same time until nothing is left to do."""
     ended = asyncio.Event()
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, delete, false, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.ledger.base import LedgerPart
@@ -44,9 +44,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """A bound batch of which a look is expected; ``uncertain`` when it may have more than one job."""
+    """A bound batch whose job is expected to be seen; ``uncertain`` when it may have more than one."""
 
     id: str
+    job_name: str
     due: bool
     uncertain: bool
 
@@ -154,19 +155,15 @@ class Watching(LedgerPart):
     def expected(self, window: Window) -> list[Expected]:
         """Return the batches of a window."""
         b = batches.c
-        query = (
-            select(b.id, b.next_action_at, b.attempt, b.looks)
-            .where(_bound_at(window.project, window.location), b.created_at >= window.since)
-            .order_by(b.next_action_at)
-        )
         with self._reading() as connection:
-            now = database_now(connection)
+            due = func.coalesce(b.next_action_at <= database_now(connection), false())
+            query = (
+                select(b.id, b.job_name, due.label("due"), or_(b.attempt > 1, b.looks > 0).label("uncertain"))
+                .where(_bound_at(window.project, window.location), b.created_at >= window.since)
+                .order_by(b.next_action_at)
+            )
             return [
-                Expected(
-                    id=row.id,
-                    due=row.next_action_at is not None and row.next_action_at <= now,
-                    uncertain=row.attempt > 1 or row.looks > 0,
-                )
+                Expected(id=row.id, job_name=row.job_name, due=bool(row.due), uncertain=bool(row.uncertain))
                 for row in connection.execute(query)
             ]
 

@@ -21,6 +21,8 @@ SINGLES = 500
 """So many jobs are asked for one by one in a poll; those of them that are due stay so."""
 FEW = 3
 """Up to this many jobs are looked for one by one; after as many calls that failed no more are made."""
+NOTED_AT_ONCE = 1000
+"""So many jobs are written down in one transaction."""
 FOUND_A_PAGE = 10
 """A page of the list of ended jobs is worth it when it may find a job in ten of those looked for."""
 
@@ -52,8 +54,9 @@ class RollCall:
         self._services = services
         self._window = window
         expected = services.ledger.expected(window)
-        self._silent = {one.id: one.due for one in expected}  # who has not answered yet
+        self._silent = {_job_id(one.job_name): one for one in expected}  # those not seen yet, by job
         self._to_the_end = any(one.uncertain for one in expected)  # other jobs of theirs may turn up
+        self._seen = list[Job]()  # and not written down yet
         self.freed = False
 
     async def hold(self) -> None:
@@ -64,41 +67,52 @@ class RollCall:
         """
         try:
             complete = await self._list(running_query(self._window.since), most_pages=self._window.due)
-            self._silent = {one: due for one, due in self._silent.items() if due or complete}
+            self._silent = {job: one for job, one in self._silent.items() if one.due or complete}
             if len(self._silent) > FEW:
                 pages = 1 + len(self._silent) // FOUND_A_PAGE
                 await self._list(ended_query(self._window.since), most_pages=pages)
         except VertexqError as error:
             self._put_off(error)
             return
-        left = self._services.ledger.bound_batches(list(self._silent)[:SINGLES])
-        self.freed |= await ask_for_each(self._services, left)
+        left = [one.id for one in self._silent.values()]
+        self.freed |= await ask_for_each(self._services, self._services.ledger.bound_batches(left[:SINGLES]))
 
     async def _list(self, query: str, *, most_pages: int) -> bool:
-        """Read a list until nobody is silent any more; False when it was left before its end."""
+        """Read a list until everybody was seen; False when it was left before its end."""
         window, pages = self._window, 0
         listed = self._services.vertex.pages(window.project, window.location, filter=query, page_size=PAGE)
-        async with aclosing(listed):
-            async for page in listed:
-                await self._page(page)
-                pages += 1
-                if not self._silent and not self._to_the_end:
-                    return True
-                if pages >= most_pages:
-                    return False
-        return True
+        try:
+            async with aclosing(listed):
+                async for page in listed:
+                    await self._see(page)
+                    pages += 1
+                    if not self._silent and not self._to_the_end:
+                        return True
+                    if pages >= most_pages:
+                        return False
+            return True
+        finally:
+            await self._note()
 
-    async def _page(self, page: Sequence[Job]) -> None:
-        labels = {job.labels.get("vertexq", "") for job in page}
-        known = {batch.id: batch for batch in self._services.ledger.watched(sorted(labels))}
-        own = {batch.job_name.rpartition("/")[2]: batch for batch in known.values()}
-        seen = {job.job_id: (own[job.job_id], job) for job in page if job.job_id in own}
+    async def _see(self, page: Sequence[Job]) -> None:
+        for job in page:
+            self._silent.pop(job.job_id, None)
+        self._seen += page
+        if len(self._seen) >= NOTED_AT_ONCE:
+            await self._note()
+
+    async def _note(self) -> None:
+        """Write down what was seen of our jobs; the rest are jobs of other ledgers, or strays."""
+        jobs, self._seen = self._seen, []
+        labels = sorted({job.labels.get("vertexq", "") for job in jobs})
+        own = {_job_id(batch.job_name): batch for batch in self._services.ledger.watched(labels)}
+        seen = {job.job_id: (own[job.job_id], job) for job in jobs if job.job_id in own}
         going_on(self._services, [one for one in seen.values() if one[1].state not in JOB_TERMINAL])
         self._end([one for one in seen.values() if one[1].state in JOB_TERMINAL])
-        for batch, _ in seen.values():
-            self._silent.pop(batch.id, None)
-        others = [job for job in page if job.labels.get("vertexq") in known and job.job_id not in own]
-        await self._report(others)
+        ours = {batch.id for batch in own.values()}
+        await self._report(
+            [job for job in jobs if job.job_id not in own and job.labels.get("vertexq") in ours]
+        )
 
     def _end(self, ended: Sequence[tuple[Watched, Job]]) -> None:
         jobs = {batch.id: job for batch, job in ended}
@@ -114,7 +128,7 @@ class RollCall:
                     await report(self._services, batch, [whole])
 
     def _put_off(self, error: VertexqError) -> None:
-        due = [one for one, due in self._silent.items() if due]
+        due = [one.id for one in self._silent.values() if one.due]
         for start in range(0, len(due), SINGLES):
             not_seen(self._services, self._services.ledger.watched(due[start : start + SINGLES]), error)
 
@@ -138,7 +152,7 @@ async def _ask_for(services: Services, batch: Batch) -> Job | VertexqError | Non
     None means that Google does not know the name; a job that cannot be had now comes with the reason. On the
     way, other jobs of the batch are reported.
     """
-    own, found = batch.job_name.rpartition("/")[2], None
+    own, found = _job_id(batch.job_name), None
     query = f'labels.vertexq="{batch.id}"'
     try:
         async for job in services.vertex.list(batch.project, batch.location, filter=query):
@@ -156,3 +170,7 @@ async def _named(services: Services, name: str) -> Job | None:
     with suppress(NotFound):
         return await services.vertex.get(name)
     return None
+
+
+def _job_id(name: str) -> str:
+    return name.rpartition("/")[2]
