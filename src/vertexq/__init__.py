@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Unreachable,
         VertexqError,
     )
+    from vertexq.events import Event, EventKind
     from vertexq.model import Policy, Submission
     from vertexq.progress import ProgressBar
     from vertexq.results import Outcome, Result
@@ -36,6 +37,8 @@ __all__ = [
     "BadSource",
     "BatchState",
     "Client",
+    "Event",
+    "EventKind",
     "IdConflict",
     "NotDone",
     "Outcome",
@@ -56,6 +59,8 @@ _HOME = {
     "AsyncClient": "async_client",
     "BatchState": "states",
     "Client": "client",
+    "Event": "events",
+    "EventKind": "events",
     "Outcome": "results",
     "Policy": "model",
     "ProgressBar": "progress",

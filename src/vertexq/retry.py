@@ -39,6 +39,11 @@ def spread(wait_s: float, *, luck: float) -> float:
     return wait_s * (0.5 + luck / 2)
 
 
+def look_wait_s(quiet_s: float, *, longest_s: float = 2.0) -> float:
+    """Return when to look again at what was quiet for so long: a fifth of that, from 0.1 to ``longest_s``."""
+    return min(max(quiet_s / 5, 0.1), longest_s)
+
+
 def poll_wait_s(age_s: float, *, first_s: float, longest_s: float, luck: float) -> float:
     """Return when to look at a job again: a tenth of its age, between ``first_s`` and ``longest_s``.
 

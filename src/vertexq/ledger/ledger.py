@@ -18,12 +18,13 @@ from vertexq.ledger.spending import Spending
 from vertexq.ledger.strays import Strays
 from vertexq.ledger.submissions import Submissions
 from vertexq.ledger.successors import Successors
+from vertexq.ledger.trail import Trails
 from vertexq.ledger.translation import translated
 
 
 class Ledger(
     Submissions, Batches, Ranges, Slots, Spending, Flights, Strays, Queue, Successors, Claims, DueWork,
-    Deliveries,
+    Deliveries, Trails,
 ):  # fmt: skip
     """The SQL record of submissions and batches. Synchronous; safe in several threads, and across a fork."""
 
