@@ -13,12 +13,8 @@ from vertexq.errors import NotDone
 from vertexq.model import Policy, Submission
 from vertexq.results import Outcome, QuarantinedLine, Result
 from vertexq.retry import look_wait_s
-from vertexq.retry import look_wait_s
 from vertexq.status import Status
 from vertexq.terms import Deadline
-
-if TYPE_CHECKING:  # it brings the ledger along
-    from vertexq.events import Event
 
 if TYPE_CHECKING:  # it brings the ledger along
     from vertexq.events import Event

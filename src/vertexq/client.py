@@ -18,7 +18,6 @@ from vertexq.names import TaskName
 from vertexq.orders import Order, joined_stores
 from vertexq.results import Outcome, QuarantinedLine, Result
 from vertexq.retry import look_wait_s
-from vertexq.retry import look_wait_s
 from vertexq.settings import NO_LEDGER, Settings
 from vertexq.sources.kinds import is_object
 from vertexq.sources.template import Template
@@ -348,13 +347,6 @@ class Client:
         )
         store.prepare()
         return store
-
-
-def _not_done(status: Status, timeout_s: float) -> NotDone:
-    return NotDone(
-        f"submission {status.id} is still {status.state} after {timeout_s:g} s "
-        f"({status.landed_rows:,} of {status.sent_rows:,} rows landed); it goes on, wait again"
-    )
 
 
 def _not_done(status: Status, timeout_s: float) -> NotDone:
