@@ -156,5 +156,15 @@ class Result:
         """Tell whether the model answered."""
         return self.outcome is Outcome.SUCCEEDED
 
+    @property
+    def blocked(self) -> bool:
+        """Tell whether the model or a filter declined to answer; ``reason`` is Google's word for it."""
+        return self.outcome is Outcome.BLOCKED
+
+    @property
+    def truncated(self) -> bool:
+        """Tell whether the limit of output tokens broke the answer off."""
+        return self.finish_reason == "MAX_TOKENS"
+
 
 RESULT_COLUMNS: tuple[str, ...] = Row._fields

@@ -191,7 +191,9 @@ class RowReader:
                     pusd += (thoughts or 0) * output_pusd - (cached or 0) * rebate_pusd
                 if prompt > long_from or (heard and body and MARK in body):
                     pusd += _extra_pusd(price, prompt, said + (thoughts or 0), cached or 0, body)
-                if not 0 <= pusd <= most_pusd or whole > most_tokens or (cached or 0) > most_tokens:
+                if (thoughts or cached) and not ((thoughts or 0) >= 0 <= (cached or 0) <= most_tokens):
+                    pusd = -1  # such counts are none
+                if not 0 <= pusd <= most_pusd or not 0 <= whole <= most_tokens or prompt < 0 or said < 0:
                     unpriced_sum += 1
                 else:
                     prompt_sum += prompt

@@ -24,10 +24,14 @@ def json_schema(schema: object, *, googles: bool) -> Fields:
 
     ``{"type": "STRING", "nullable": true}`` becomes ``{"type": ["string", "null"]}``.
     """
-    if not isinstance(schema, dict):
-        raise ValueError("a schema is an object")  # noqa: TRY004  (of the one kind that is caught)
-    meant = cast("Fields", _without_nulls(cast("Fields", schema), _DEPTH))
+    meant = cast("Fields", _without_nulls(_object(schema), _DEPTH))
     return _converted(meant) if googles else meant
+
+
+def _object(value: object) -> Fields:
+    if not isinstance(value, dict):
+        raise ValueError("a schema is an object")  # noqa: TRY004  (like all that is wrong with a schema)
+    return cast("Fields", value)
 
 
 def _without_nulls(value: object, depth: int) -> object:
@@ -43,9 +47,7 @@ def _without_nulls(value: object, depth: int) -> object:
 
 
 def _converted(schema: object) -> Fields:
-    if not isinstance(schema, dict):
-        raise ValueError("a schema is an object")  # noqa: TRY004
-    fields = _in_camel_case(cast("Fields", schema))
+    fields = _in_camel_case(_object(schema))
     meant: Fields = {name: fields[name] for name in _AS_THEY_ARE & fields.keys()}
     meant |= {name: int(fields[name]) for name in _COUNTS & fields.keys()}
     meant |= {name: float(fields[name]) for name in _NUMBERS & fields.keys()}
@@ -63,7 +65,8 @@ def _named(fields: Mapping[str, Any]) -> Fields:
     found: Fields = {}
     for theirs, ours in (("properties", "properties"), ("defs", "$defs")):
         if theirs in fields:
-            found[ours] = {name: _converted(one) for name, one in fields[theirs].items()}
+            schemas = _object(fields[theirs])
+            found[ours] = {name: _converted(one) for name, one in schemas.items()}
     more = fields.get("additionalProperties")
     if more is not None:
         found["additionalProperties"] = more if isinstance(more, bool) else _converted(more)

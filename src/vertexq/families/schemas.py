@@ -48,6 +48,10 @@ class Schemas:
         self._options = jsonschema_rs.RegexOptions()
         self._compiled: dict[tuple[bytes, bool], _Schema | None] = {}
 
+    def __len__(self) -> int:
+        """Return how many compiled schemas are kept."""
+        return len(self._compiled)
+
     def fault(self, value: object, schema: bytes, *, googles: bool) -> Fault | None:
         """Hold ``value`` against a schema, JSON text in Google's form or JSON Schema's; None when it fits."""
         compiled = self._find(schema, googles=googles)
