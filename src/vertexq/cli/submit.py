@@ -60,6 +60,10 @@ def submit(
     as_is: Annotated[
         bool, typer.Option("--as-is", help="gs:// objects are the jobs' input themselves, not copied.")
     ] = False,
+    validate: Annotated[
+        bool,
+        typer.Option("--validate", help="Answers in JSON that break their request's schema have failed."),
+    ] = False,
     priority: Annotated[int, typer.Option("--priority", help="-9 to 9; higher goes first.")] = 0,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="USD", help="Park it rather than spend more.")
@@ -101,7 +105,11 @@ def submit(
             project=project,
             location=location,
             policy=vertexq.Policy(
-                split_conflicts=split_conflicts, repair=repair, set_aside=set_aside, as_is=as_is
+                split_conflicts=split_conflicts,
+                repair=repair,
+                set_aside=set_aside,
+                as_is=as_is,
+                validate=validate,
             ),
             priority=priority,
             budget_usd=budget,
