@@ -28,7 +28,7 @@ from vertexq.terms import Deadline, terms_of
 if TYPE_CHECKING:  # imported when they are first needed: a producer that only enqueues never loads the rest
     from vertexq.broker import CeleryHints
     from vertexq.events import Event, EventStream
-    from vertexq.ledger import Ledger
+    from vertexq.ledger import Ledger, Told
     from vertexq.prices import PriceBook
     from vertexq.stores.base import Store
 
@@ -193,6 +193,14 @@ class Client:
         ledger = self._need_ledger()
         ledger.submission(id)
         return EventStream(ledger, id, after=after)
+
+    def deliveries(self, id: str, *, again: bool = False) -> Sequence[Told]:  # noqa: A002
+        """Return what webhooks and Celery tasks were told; ``again`` makes due what waits or was given up."""
+        ledger = self._need_ledger()
+        known = ledger.submission(id).id
+        if again:
+            ledger.deliver_again(known)
+        return ledger.told(known)
 
     def _rested(self, id: str, on_progress: OnProgress | None) -> Status:  # noqa: A002
         """Return the last status, and show it to whoever watches."""

@@ -9,6 +9,7 @@ import typer
 from vertexq.cli.cancel import cancel
 from vertexq.cli.check import check
 from vertexq.cli.cost import cost
+from vertexq.cli.deliveries import deliveries
 from vertexq.cli.doctor import doctor
 from vertexq.cli.quarantine import quarantine
 from vertexq.cli.results import results
@@ -47,5 +48,18 @@ def vertexq_command(
     """Queue work for Vertex AI batch prediction (Gemini Enterprise Agent Platform), and look after it."""
 
 
-for command in (check, submit, status, watch, results, quarantine, retry, cancel, cost, simulate, doctor):
+for command in (
+    check,
+    submit,
+    status,
+    watch,
+    results,
+    quarantine,
+    retry,
+    deliveries,
+    cancel,
+    cost,
+    simulate,
+    doctor,
+):
     app.command()(command)
