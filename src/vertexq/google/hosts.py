@@ -14,6 +14,7 @@ from vertexq.errors import BadSettings
 _MULTI_REGIONS = frozenset({"us", "eu"})
 _LOCATION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _STORAGE = "https://storage.googleapis.com"
+_BIGQUERY = "https://bigquery.googleapis.com"
 
 
 def base_url(location: str, endpoint: str = "") -> str:
@@ -35,6 +36,11 @@ def base_url(location: str, endpoint: str = "") -> str:
 def storage_url(endpoint: str = "") -> str:
     """Return Cloud Storage's scheme and host, or ``endpoint`` (an emulator) when one is set."""
     return clean_endpoint(endpoint) if endpoint else _STORAGE
+
+
+def bigquery_url(endpoint: str = "") -> str:
+    """Return BigQuery's scheme and host, or ``endpoint`` (an emulator, a private one) when one is set."""
+    return clean_endpoint(endpoint) if endpoint else _BIGQUERY
 
 
 def clean_endpoint(endpoint: str) -> str:

@@ -13,10 +13,13 @@ GROUP = "vertexq.stores"
 """The entry point group: the name is the scheme, the value the class."""
 
 
-def open_store(url: str, *, storage_endpoint: str = "", ledger_url: str = "", name: str = "") -> Store:
+def open_store(
+    url: str, *, storage_endpoint: str = "", bigquery_endpoint: str = "", ledger_url: str = "", name: str = ""
+) -> Store:
     """Return the store at ``url``, not yet prepared: nothing is connected to or created.
 
-    ``storage_endpoint`` is the base URL of a Cloud Storage emulator; only stores on ``gs://`` look at it.
+    ``storage_endpoint`` is the base URL of a Cloud Storage emulator; only stores on ``gs://`` look at it;
+    ``bigquery_endpoint`` is that of a BigQuery emulator.
     ``ledger_url``, and the ``name`` that the environment gives the store, are for stores that keep their
     memory in the ledger's database.
     Raise ``UnknownStore`` for a scheme that nobody registered and ``BadSettings`` for a URL without one.
@@ -31,6 +34,7 @@ def open_store(url: str, *, storage_endpoint: str = "", ledger_url: str = "", na
         raise UnknownStore(f"no store takes {scheme}:// URLs; known schemes are {', '.join(sorted(found))}")
     kind = _load(found[scheme], url)
     options = {"storage_endpoint": storage_endpoint} if kind.takes_storage_endpoint else {}
+    options |= {"bigquery_endpoint": bigquery_endpoint} if kind.takes_bigquery_endpoint else {}
     options |= {"ledger_url": ledger_url, "name": name} if kind.takes_ledger else {}
     return kind(url, **options)
 

@@ -42,6 +42,15 @@ class Store(ABC):
     takes_storage_endpoint: ClassVar[bool] = False
     """Whether the constructor takes ``storage_endpoint=``, the base URL of a Cloud Storage emulator."""
 
+    takes_bigquery_endpoint: ClassVar[bool] = False
+    """Whether the constructor takes ``bigquery_endpoint=``, the base URL of a BigQuery emulator."""
+
+    chunk_rows: ClassVar[int | None] = None
+    """How many rows a chunk should have, where few large commits are better than many; None: no wish."""
+
+    chunk_bytes: ClassVar[int | None] = None
+    """The same in bytes of the source; whichever is reached first ends the chunk."""
+
     takes_ledger: ClassVar[bool] = False
     """Whether the constructor takes ``ledger_url=`` and ``name=``, as one without a memory of its own does."""
 
