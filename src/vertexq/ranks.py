@@ -23,6 +23,7 @@ RANK_BYTE: dict[str, int] = {outcome: (rank + 1) << 2 | _OWN for outcome, rank i
 RETRYABLE = RANK_BYTE[Outcome.FAILED] | _MAY_PASS
 """A failed row whose error may pass."""
 _OUTCOME_OF = {RANK_BYTE[outcome] & ~_LOW | low: outcome for outcome in Outcome for low in range(4)}
+_CLOSED = bytes(byte & ~_MAY_PASS if byte > HANDED_OVER else byte for byte in range(256))
 _VERSION = b"\x02"  # no zlib stream begins so; without it, a byte is the outcome's rank plus one
 _FROM_FIRST = bytes([0, *RANK_BYTE.values()]).ljust(256, b"\0")
 
@@ -60,6 +61,11 @@ def outcome_of(byte: int) -> Outcome | None:
 def answered(ranks: bytearray | bytes) -> int:
     """Count the rows that the batch's own output holds an answer for."""
     return sum(ranks.count(byte) for byte in _OWN_BYTES)
+
+
+def closed(ranks: bytearray) -> bytearray:
+    """Return the state with no row left whose error may pass: nobody tries them again."""
+    return bytearray(ranks.translate(_CLOSED))
 
 
 def empty(rows: int) -> bytearray:

@@ -6,7 +6,7 @@ pass. A row is accounted for in one batch only: the one that tried it last.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -111,6 +111,25 @@ def _rows(batch: Batch, wanted: Collection[int]) -> frozenset[int]:
     if not any(byte in found for byte in wanted):
         return frozenset()
     return frozenset(index for index, byte in enumerate(found) if byte in wanted)
+
+
+def left_pusd(submission: Submission, batches: Iterable[Batch]) -> int | None:
+    """Return what a submission's budget leaves for another round, in pico-dollars; None without a budget.
+
+    Jobs that have ended count with what they have cost, all others with their estimate at least.
+    """
+    budget = submission.terms.budget_pusd
+    if budget is None:
+        return None
+    return budget - sum(_taken_pusd(batch) for batch in batches)
+
+
+def _taken_pusd(batch: Batch) -> int:
+    estimated = batch.estimate.cost_pusd if batch.estimate else None
+    if batch.state is BatchState.INGESTED:
+        return batch.cost_pusd
+    never = batch.state in BATCH_TERMINAL and batch.state is not BatchState.LOST
+    return batch.cost_pusd if never else max(batch.cost_pusd, estimated or 0)
 
 
 def rest_s(done: int, *, first_s: float, longest_s: float, luck: float) -> float:

@@ -218,8 +218,7 @@ def _rounds(batches: Sequence[Batch]) -> tuple[Round, ...]:
 
 
 def _round(number: int, batches: Sequence[Batch]) -> Round:
-    resting = [one for one in batches if one.state is BatchState.READY and one.attempts == RESTS]
-    until = [batch.next_action_at for batch in resting if batch.next_action_at]
+    until = [one.next_action_at for one in batches if _rests(one) and one.next_action_at]
     return Round(
         number=number,
         batches=len(batches),
@@ -238,10 +237,21 @@ def _cost_usd(submission: Submission, usage: Usage, cost_pusd: int) -> float | N
 
 
 def _why_it_waits(batches: Sequence[Batch]) -> str:
-    """Return what keeps a job from being made: of several reasons the latest; empty when none is kept."""
+    """Return what keeps a job from being made: of several reasons the latest, or that rows have to rest."""
     waiting = (BatchState.READY, BatchState.SENDING, BatchState.AMBIGUOUS)
     said = [batch for batch in batches if batch.state in waiting and batch.reason]
-    return max(said, key=lambda batch: batch.updated_at).reason if said else ""
+    if said:
+        return max(said, key=lambda batch: batch.updated_at).reason
+    resting = [batch for batch in batches if _rests(batch) and batch.next_action_at]
+    if not resting or any(batch.state not in BATCH_TERMINAL and not _rests(batch) for batch in batches):
+        return ""
+    until = min(batch.next_action_at for batch in resting if batch.next_action_at)
+    rows = sum(batch.rows for batch in resting)
+    return f"{rows:,} rows rest until {until:%Y-%m-%d %H:%M:%S} UTC and are then tried again"
+
+
+def _rests(batch: Batch) -> bool:
+    return batch.state is BatchState.READY and batch.attempts == RESTS
 
 
 def _answered(batch: Batch) -> int:

@@ -23,8 +23,10 @@ from vertexq import AsyncClient, Outcome, Policy, SubmissionState
 from vertexq.errors import BadInput, NotDone, UnknownModel
 from vertexq.model import PUSD_PER_USD
 from vertexq.simulator.behaviour import Behaviour
+from vertexq.simulator.faults import Action, Fault
 from vertexq.states import BatchState
 
+JOBS = "aiplatform.projects.locations.batchPredictionJobs"
 LITE = "gemini-2.5-flash-lite"
 ALL_FAIL = Behaviour(bad_rows=1.0)
 
@@ -168,6 +170,21 @@ async def test_what_was_withdrawn_by_a_cancel_can_be_sent_after_all(house: House
         status = await several.until_rest("one")
 
     assert cancelled.state is SubmissionState.CANCELLED
+    assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, len(PROMPTS))
+    check_sums(house, "one")
+
+
+async def test_what_google_refused_may_be_sent_by_hand(house: House) -> None:
+    """Nothing of it runs or was paid for; another model may be let in."""
+    house.simulator.faults.add(Fault(method=f"{JOBS}.create", action=Action.REFUSE, status=403))
+    with house.client() as client:
+        client.submit(PROMPTS, model=MODEL, store="results", id="one")
+        parked = await house.until_rest("one")
+        client.retry("one", outcomes=["missing"], model=LITE)
+        await house.until(lambda: client.get("one").ended)
+        status = client.get("one")
+
+    assert parked.state is SubmissionState.PARKED
     assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, len(PROMPTS))
     check_sums(house, "one")
 

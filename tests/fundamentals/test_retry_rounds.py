@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -23,7 +24,7 @@ from tests.fundamentals.stopping_house import (
     submission_of,
 )
 from vertexq import Outcome, Policy, SubmissionState, steps
-from vertexq.model import OnDeadline
+from vertexq.model import GcsUri, OnDeadline
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
 from vertexq.states import BatchState
@@ -177,6 +178,7 @@ async def test_rounds_rest_in_the_ledger_and_take_no_slot(patient: House) -> Non
     _, heir = batches_of(slow, "one")
     assert other.counts.succeeded == len(PROMPTS)
     assert (waiting.state, heir.state) == (SubmissionState.RUNNING, BatchState.READY)
+    assert waiting.reason.startswith(f"{heir.rows} rows rest until 20")
     rest_s = (heir.next_action_at - heir.created_at).total_seconds() if heir.next_action_at else 0.0
     assert 1800.0 <= rest_s <= 3600.0
     assert len(slow.simulator.accepted) == 2
@@ -276,4 +278,42 @@ async def test_a_round_whose_input_cannot_be_uploaded_waits_for_a_person(patient
     assert parked.state is SubmissionState.PARKED
     assert status.counts.succeeded == len(PROMPTS)
     assert len(batches_of(patient, "one")) == 2
+    check_sums(patient, "one")
+
+
+async def test_rows_whose_input_is_gone_end_as_they_are(patient: House) -> None:
+    """The bucket's lifecycle was faster: nobody has to decide anything, and the account says why."""
+    patient.simulator.behaviours.set(Behaviour(quota_rows=0.3, missing_rows=0.3))
+    with patient.client() as client:
+        client.submit(PROMPTS, model=MODEL, store="results", id="one")
+        await patient.until(lambda: states_of(patient, "one")[BatchState.INGESTED] == 1)
+        (batch,) = batches_of(patient, "one")
+        await patient.services.storage.delete(GcsUri.parse(batch.input_uri))
+        status = await patient.until_rest("one")
+
+    assert status.state is SubmissionState.DONE
+    assert status.counts.failed > 0
+    assert status.counts.missing > 0
+    assert "the input of b-" in status.differences[0]
+    assert len(batches_of(patient, "one")) == 1
+    check_sums(patient, "one")
+
+
+async def test_a_round_that_the_budget_does_not_allow_is_not_begun(patient: House) -> None:
+    """Nobody is asked for more money: the submission ends, and says why."""
+    patient.simulator.behaviours.set(Behaviour(quota_rows=0.5))
+    with patient.client() as client:
+        submitted = client.submit(PROMPTS, model=MODEL, store="results", id="one", budget_usd=1)
+        assert submitted.estimate is not None
+        await patient.until(lambda: states_of(patient, "one")[BatchState.BOUND] == 1)
+        known = submission_of(patient, "one")
+        terms = replace(known.terms, budget_pusd=1)
+        patient.services.ledger.update_submission(known, terms=terms, next_action_at=known.next_action_at)
+        status = await patient.until_rest("one")
+
+    assert status.state is SubmissionState.DONE
+    assert (
+        status.reason == f"{status.counts.failed} rows were not tried again, as the budget does not allow it"
+    )
+    assert len(patient.simulator.accepted) == 1
     check_sums(patient, "one")

@@ -49,19 +49,24 @@ def fate_of(submission: Submission, batch: Batch) -> Fate | None:
     return Fate(outcome=Outcome.FAILED, message=message, code=error.code if error else None)
 
 
-async def account(services: Services, submission: Submission, batch: Batch, claim: Claim) -> Counts:
+async def account(
+    services: Services, submission: Submission, batch: Batch, claim: Claim, *, gone: str = ""
+) -> Counts:
     """Write a row for everything that did not come back, note it in the ledger, and return the counts.
 
-    Such a row is not the batch's own answer, so that a later batch may do as well as it.
+    Such a row is not the batch's own answer, so that a later batch may do as well as it. ``gone`` says why
+    no row of the batch can be tried again, also one whose error may pass.
     """
     found = ranks.unpack(batch.found, rows=batch.rows)
-    reason = difference(batch, found)
+    reason = "; ".join(text for text in (difference(batch, found), gone) if text)
     fate = fate_of(submission, batch) if ranks.NOT_FOUND in found else None
     if fate is not None:
         for store in reversed(submission.stores):  # the account is kept by the first, so it comes last
             await _write(services, store, batch, found, fate, claim)
         absent = ranks.inherited(ranks.RANK_BYTE[fate.outcome])
         found = found.replace(bytes([ranks.NOT_FOUND]), bytes([absent]))
+    if gone:
+        found = ranks.closed(found)
     counts = ranks.counts(found)
     if fate is not None or reason != batch.reason:
         packed = ranks.pack(found, ranks.notes(batch.found, rows=batch.rows))

@@ -13,6 +13,10 @@ from vertexq.steps.parts import ManifestLine, read_manifest_line
 from vertexq.steps.services import Services
 
 
+class InputChanged(VertexqError):
+    """What was staged is not what is there now."""
+
+
 async def entries(services: Services, batch: Batch) -> AsyncGenerator[ManifestLine]:
     """Yield a batch's rows in the order of their indexes."""
     uri = GcsUri.parse(batch.manifest_uri)
@@ -25,14 +29,14 @@ async def entries(services: Services, batch: Batch) -> AsyncGenerator[ManifestLi
 async def staged(services: Services, batch: Batch) -> AsyncGenerator[tuple[ManifestLine, bytes]]:
     """Yield each row with its line in the input that was sent, without the line's end.
 
-    Raise ``VertexqError`` when the input does not fit the manifest, as when somebody has changed it.
+    Raise ``InputChanged`` when the input does not fit the manifest, as when somebody has changed it.
     """
     source = _lines(services, GcsUri.parse(batch.input_uri), batch.input_generation)
     async with aclosing(source) as lines, aclosing(entries(services, batch)) as rows:
         async for entry in rows:
             line = await anext(lines, None)
             if line is None or not _is_line(entry, line):
-                raise VertexqError(
+                raise InputChanged(
                     f"line {entry.index} of {batch.input_uri} is not the one that was sent; it was changed "
                     "after it had been staged, so the row cannot be run again"
                 )

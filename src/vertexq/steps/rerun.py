@@ -11,7 +11,7 @@ One way for all: ``steps/successors.py`` makes the batches, the ledger says who 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 import structlog
@@ -20,13 +20,14 @@ from vertexq.deadlines import leaves_rest, runs_again
 from vertexq.ledger import Claim, Record
 from vertexq.model import Batch, Submission
 from vertexq.names import TaskName
-from vertexq.rounds import Rest, asked_for, has_rounds, open_rows, rest_s, unanswered
+from vertexq.rounds import Rest, asked_for, has_rounds, left_pusd, open_rows, rest_s, unanswered
 from vertexq.states import BATCH_TERMINAL, BatchState, SubmissionState
+from vertexq.steps.absent import account
 from vertexq.steps.deadline import close, has_stopped, may_act
 from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import with_lease
 from vertexq.steps.services import Services, seconds
-from vertexq.steps.successors import run_again
+from vertexq.steps.successors import InputGone, part_of, run_again
 
 log = structlog.get_logger(__name__)
 
@@ -47,38 +48,48 @@ async def rerun(services: Services, submission_id: str) -> None:
 
 
 def rests_of(services: Services, submission: Submission) -> Iterator[Rest]:
-    """Yield what a submission that settles has to try again now, batch by batch, the earlier rounds first."""
+    """Yield what a submission that settles has to try again now, batch by batch, the earlier rounds first.
+
+    What a round may cost, by estimate, is within the budget: nobody asked for more to be spent.
+    """
     retry, most = submission.retry, services.options.retry_rounds
+    batches = services.ledger.batches(submission.id)
     if retry is not None:
-        yield from _rests(services, submission, lambda batch: asked_for(batch, retry))
+        yield from _rests(services, batches, lambda batch: asked_for(batch, retry))
     elif has_rounds(submission, services.ledger.now()):
-        yield from _rests(services, submission, lambda batch: open_rows(batch, most=most))
+        rests = _rests(services, batches, lambda batch: open_rows(batch, most=most))
+        yield from _affordable(rests, left_pusd(submission, batches))
 
 
 def _rests(
-    services: Services, submission: Submission, rows_of: Callable[[Batch], frozenset[int]]
+    services: Services, batches: Iterable[Batch], rows_of: Callable[[Batch], frozenset[int]]
 ) -> Iterator[Rest]:
-    known = services.ledger.batches(submission.id)
-    for one in sorted(known, key=lambda batch: (batch.round, batch.ordinal)):
-        if one.state in BATCH_TERMINAL:
+    for one in sorted(batches, key=lambda batch: (batch.round, batch.ordinal)):
+        if one.state in BATCH_TERMINAL and one.counts.succeeded < one.rows:
             batch = services.ledger.batch(one.id)
             if rows := rows_of(batch):
                 yield Rest(batch=batch, rows=rows)
 
 
+def _affordable(rests: Iterable[Rest], left: int | None) -> Iterator[Rest]:
+    """Yield the rests that fit into what is left; without an estimate nobody knows whether one does."""
+    for rest in rests:
+        share = part_of(rest.batch.estimate, rows=len(rest.rows), of=rest.batch.rows)
+        cost_pusd = share.cost_pusd if share else None
+        if left is None:
+            yield rest
+        elif cost_pusd is not None and cost_pusd <= left:
+            left -= cost_pusd
+            yield rest
+
+
 async def _try_again(services: Services, submission: Submission, claim: Claim) -> None:
     """Hand over every rest, then let the submission run; one that broke off goes on where it was."""
-    ledger, options, retry = services.ledger, services.options, submission.retry
-    for done, rests in _by_round(rests_of(services, submission)):
-        wait_s = rest_s(
-            done, first_s=options.retry_wait_s, longest_s=options.retry_longest_s, luck=services.luck()
-        )
-        model, wait_s = (retry.model, 0.0) if retry else ("", wait_s)
-        rows = await run_again(services, submission, rests, claim, model=model, rest_s=wait_s)
-        log.info("round", submission=submission.id, round=done + 1, rows=rows, rest_s=round(wait_s))
+    ledger = services.ledger
+    await _hand_over(services, submission, claim)
     if ledger.settle_ready(submission.id):
         return  # nothing is left to be tried again: it settles
-    again_at = ledger.now() + seconds(options.resend_after_s)
+    again_at = ledger.now() + seconds(services.options.resend_after_s)
     running = ledger.move_submission(
         submission, SubmissionState.RUNNING, claim=claim, retry=None, next_action_at=again_at
     )
@@ -86,6 +97,37 @@ async def _try_again(services: Services, submission: Submission, claim: Claim) -
         ledger.request_cancel(submission.id)
         services.hints.send(TaskName.CANCEL, submission.id)
     await _dispatch(services, submission)
+
+
+async def _hand_over(services: Services, submission: Submission, claim: Claim) -> None:
+    """Make the new batches. Rows whose input is gone end as they are, unless somebody asked for them."""
+    while (gone := await _all_begun(services, submission, claim)) is not None:
+        if submission.retry is not None:
+            raise gone
+        log.warning("input_gone", batch=gone.batch.id)
+        await account(services, submission, gone.batch, claim, gone=str(gone))
+
+
+async def _all_begun(services: Services, submission: Submission, claim: Claim) -> InputGone | None:
+    """Begin a round for the rests of each; return the first that cannot be begun."""
+    try:
+        for done, rests in _by_round(rests_of(services, submission)):
+            await _begin(services, submission, done, rests, claim)
+    except InputGone as error:
+        return error
+    return None
+
+
+async def _begin(
+    services: Services, submission: Submission, done: int, rests: Iterator[Rest], claim: Claim
+) -> None:
+    options, retry = services.options, submission.retry
+    wait_s = rest_s(
+        done, first_s=options.retry_wait_s, longest_s=options.retry_longest_s, luck=services.luck()
+    )
+    model, wait_s = (retry.model, 0.0) if retry else ("", wait_s)
+    rows = await run_again(services, submission, rests, claim, model=model, rest_s=wait_s)
+    log.info("round", submission=submission.id, round=done + 1, rows=rows, rest_s=round(wait_s))
 
 
 def _by_round(rests: Iterator[Rest]) -> Iterator[tuple[int, Iterator[Rest]]]:
@@ -96,9 +138,8 @@ def _by_round(rests: Iterator[Rest]) -> Iterator[tuple[int, Iterator[Rest]]]:
 async def _after_deadline(services: Services, submission: Submission, claim: Claim) -> None:
     """Send what has no answer again, with a new deadline."""
     ledger = services.ledger
-    rests = _rests(
-        services, submission, lambda batch: unanswered(batch) if leaves_rest(batch) else frozenset()
-    )
+    left = [batch for batch in ledger.batches(submission.id) if leaves_rest(batch)]
+    rests = _rests(services, left, unanswered)
     await run_again(services, submission, rests, claim)
     waiting = [batch for batch in ledger.batches(submission.id) if batch.state is BatchState.READY]
     if not waiting:

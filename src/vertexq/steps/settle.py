@@ -11,6 +11,7 @@ from vertexq.failpoints import Failpoint, reach
 from vertexq.ledger import Claim, Record
 from vertexq.model import Batch, Counts, Submission, Usage
 from vertexq.names import TaskName
+from vertexq.rounds import has_rounds, open_rows
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.absent import account
 from vertexq.steps.leases import with_lease
@@ -24,7 +25,11 @@ _SETTLING = frozenset({SubmissionState.RUNNING, SubmissionState.SETTLING, Submis
 
 
 async def settle(services: Services, submission_id: str) -> None:
-    """Close a submission all of whose batches have ended; look again later when one has not."""
+    """Close a submission all of whose batches have ended; look again later when one has not.
+
+    Rows that are to be tried again are handed over by ``rerun``, which may take longer than this step.
+    """
+    rerun: list[str] = []
 
     async def work(claim: Claim) -> None:
         submission = services.ledger.submission(submission_id)
@@ -34,14 +39,18 @@ async def settle(services: Services, submission_id: str) -> None:
         if _is_late(services, submission):
             services.hints.send(TaskName.DEADLINE, submission_id)
             _look_again(services, submission, claim)
-        elif not services.ledger.settle_ready(submission_id):
-            _wait(services, submission, claim)
-        elif next(rests_of(services, submission), None) is not None:
-            _run_again(services, submission, claim)
-        else:
+        elif _may_run_again(services, submission):
+            rerun.append(submission_id)
+            _go_on(services, submission, claim)
+        elif services.ledger.settle_ready(submission_id):
             await _settle(services, submission, claim)
+        else:
+            services.ledger.rouse(submission_id)
+            _look_again(services, submission, claim)
 
     await with_lease(services, Record.SUBMISSION, submission_id, work)
+    for one in rerun:  # now that the lease is free
+        services.hints.send(TaskName.RERUN, one)
 
 
 def _is_late(services: Services, submission: Submission) -> bool:
@@ -52,21 +61,17 @@ def _is_late(services: Services, submission: Submission) -> bool:
     return runs_again(submission) or not services.ledger.settle_ready(submission.id)
 
 
-def _wait(services: Services, submission: Submission, claim: Claim) -> None:
-    """Look again when more has ended; a round whose beginning broke off begins once more."""
-    if submission.state is SubmissionState.SETTLING:
-        services.hints.send(TaskName.RERUN, submission.id)
-    else:
-        services.ledger.rouse(submission.id)
-    _look_again(services, submission, claim)
+def _may_run_again(services: Services, submission: Submission) -> bool:
+    """Tell whether rows are to be handed over, or whether that broke off half way."""
+    if services.ledger.settle_ready(submission.id):
+        return next(rests_of(services, submission), None) is not None
+    return submission.state is SubmissionState.SETTLING
 
 
-def _run_again(services: Services, submission: Submission, claim: Claim) -> None:
-    """Let rows be handed over to new batches, which takes longer than this step may."""
+def _go_on(services: Services, submission: Submission, claim: Claim) -> None:
     if submission.state is not SubmissionState.SETTLING:
         submission = services.ledger.move_submission(submission, SubmissionState.SETTLING, claim=claim)
     _look_again(services, submission, claim)
-    services.hints.send(TaskName.RERUN, submission.id)
 
 
 def _look_again(services: Services, submission: Submission, claim: Claim) -> None:
@@ -82,9 +87,10 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
         )
     reach(Failpoint.SETTLE_SETTLING)
     batches = ledger.batches(submission.id)
-    counts, usage, cost_pusd, quarantined = Counts(), Usage(), 0, 0
+    counts, usage, cost_pusd, quarantined, too_dear = Counts(), Usage(), 0, 0, 0
     for known in batches:
         batch = ledger.batch(known.id)
+        too_dear += _too_dear(services, submission, batch)
         counts += await account(services, submission, batch, claim)
         usage += batch.usage
         cost_pusd += batch.cost_pusd
@@ -94,7 +100,8 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
     for name in submission.stores:
         await services.stores.call(name, lambda store: store.finish(submission.id, repeats=repeats))
         reach(Failpoint.SETTLE_FINISHED)
-    reason = "; ".join(sorted(set(_reasons(submission, batches))))[:2000]
+    reasons = {*_reasons(submission, batches), *([_over_budget(too_dear)] if too_dear else [])}
+    reason = "; ".join(sorted(reasons))[:2000]
     ended = ledger.move_submission(
         submission, _end(submission, counts), claim=claim, counts=counts, usage=usage, cost_pusd=cost_pusd,
         quarantined_lines=quarantined, retry=None, reason=reason,
@@ -103,6 +110,18 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
     announce(services, ended, claim)
     ledger.drop_spool(submission.id)  # there is one when it was cancelled before it was staged
     log.info("settled", submission=submission.id, succeeded=counts.succeeded, rows=counts.total)
+
+
+def _too_dear(services: Services, submission: Submission, batch: Batch) -> int:
+    """Count the rows that would be tried again if there were more money; only a budget keeps rows here."""
+    if submission.terms.budget_pusd is None or not has_rounds(submission, services.ledger.now()):
+        return 0
+    return len(open_rows(batch, most=services.options.retry_rounds))
+
+
+def _over_budget(rows: int) -> str:
+    said = "1 row was" if rows == 1 else f"{rows:,} rows were"
+    return f"{said} not tried again, as the budget does not allow it"
 
 
 def _end(submission: Submission, counts: Counts) -> SubmissionState:

@@ -14,6 +14,7 @@ import structlog
 
 from vertexq import ranks
 from vertexq.check.verdict import Prepared
+from vertexq.errors import NotFound, VertexqError
 from vertexq.families import family_of
 from vertexq.ids import batch_id
 from vertexq.keys import wire_key
@@ -23,12 +24,20 @@ from vertexq.model import Batch, Estimate, GcsUri, ObjectInfo, Submission
 from vertexq.money import priced
 from vertexq.rounds import Rest, difference
 from vertexq.steps.looking import folder
-from vertexq.steps.manifest import staged
+from vertexq.steps.manifest import InputChanged, staged
 from vertexq.steps.parts import ManifestLine, Part
 from vertexq.steps.putting import put
 from vertexq.steps.services import Services
 
 log = structlog.get_logger(__name__)
+
+
+class InputGone(VertexqError):
+    """The input of rows that are to be tried again is not what was staged any more."""
+
+    def __init__(self, batch: Batch, why: VertexqError) -> None:
+        super().__init__(f"the input of {batch.id} is gone, so its rows cannot be tried again: {why}")
+        self.batch = batch
 
 
 @dataclass(slots=True)
@@ -69,7 +78,8 @@ async def run_again(
     """Stage rows as new batches, the successors of theirs, ready to be sent; return how many rows.
 
     Each input and manifest is streamed once. Which rows and why is the caller's business; rows that were
-    handed over are accounted for by who took them over. ``model`` is another one of the same family.
+    handed over are accounted for by who took them over. ``model`` is another one of the same family. Raise
+    ``InputGone`` when what was staged for a batch is not there.
     """
     filling, rows = _Filling(), 0
     try:
@@ -88,9 +98,12 @@ async def run_again(
 
 
 async def _fill(services: Services, filling: _Filling, rest: Rest) -> None:
-    async for entry, line in staged(services, rest.batch):
-        if entry.index in rest.rows:
-            _append(filling.part, entry, line)
+    try:
+        async for entry, line in staged(services, rest.batch):
+            if entry.index in rest.rows:
+                _append(filling.part, entry, line)
+    except (NotFound, InputChanged) as error:
+        raise InputGone(rest.batch, error) from error
     filling.rests.append(rest)
 
 
