@@ -45,7 +45,10 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
             Transport(tokens, deadline_s=settings.request_deadline_s, restraint=restraint)
         )
         stores = StoreBook(
-            settings.stores, storage_endpoint=settings.storage_endpoint, ledger_url=settings.ledger_url
+            settings.stores,
+            storage_endpoint=settings.storage_endpoint,
+            bigquery_endpoint=settings.bigquery_endpoint,
+            ledger_url=settings.ledger_url,
         )
         stack.push_async_callback(stores.close)
         producers = CeleryProducers(settings.producer_broker_url, key_prefix=settings.producer_key_prefix)
@@ -107,6 +110,8 @@ def options(settings: Settings) -> Options:
         early_results=settings.early_results.lower() == "yes",
         range_bytes=settings.range_bytes,
         output_wait_s=settings.output_wait_s,
+        bad_lines=settings.bad_lines,
+        bad_lines_share=settings.bad_lines_share,
         retry_rounds=settings.retry_rounds,
         retry_wait_s=settings.retry_wait_s,
         retry_longest_s=settings.retry_longest_s,

@@ -27,17 +27,17 @@ def answer(index: int, text: str = "Yes.", *, prompt: int = 10, key: str | None 
     return _line(index, key, {"status": "", "response": response})
 
 
-def blocked(index: int, *, prompt: int = 100) -> bytes:
+def blocked(index: int, *, prompt: int = 100, key: str | None = None) -> bytes:
     """Return an output line of row ``index`` whose prompt was blocked, after its tokens were counted."""
     usage = {"promptTokenCount": prompt, "totalTokenCount": prompt}
     response = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": usage}
-    return _line(index, None, {"status": "", "response": response})
+    return _line(index, key, {"status": "", "response": response})
 
 
-def failed(index: int, code: int = 400) -> bytes:
+def failed(index: int, code: int = 400, *, key: str | None = None) -> bytes:
     """Return an output line of row ``index`` that says what went wrong."""
     error = orjson.dumps({"error": {"code": code, "message": "no"}}).decode()
-    return _line(index, None, {"status": f"Bad Request: {error}", "response": {}})
+    return _line(index, key, {"status": f"Bad Request: {error}", "response": {}})
 
 
 def _line(index: int, key: str | None, fields: dict[str, object]) -> bytes:

@@ -36,6 +36,7 @@ class Settings:
     preflight: str = "park"
     vertex_endpoint: str = ""
     storage_endpoint: str = ""
+    bigquery_endpoint: str = ""
     project: str = ""
     location: str = "global"
     stores: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -65,6 +66,8 @@ class Settings:
     early_results: str = "yes"
     range_bytes: int = 64 * 1024 * 1024
     output_wait_s: float = 60.0
+    bad_lines: int = 1_000
+    bad_lines_share: float = 0.5
     retry_rounds: int = 2
     retry_wait_s: float = 300.0
     retry_longest_s: float = 14_400.0
