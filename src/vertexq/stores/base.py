@@ -167,8 +167,10 @@ def admit(chunk: Chunk, known: Committed | None, *, fence: int) -> None:
 
 
 def without_secrets(url: str) -> str:
-    """Return ``url`` without its password and without its query, which may hold one."""
+    """Return ``url`` without its password and its query, which may hold one, as may a webhook's path."""
     scheme, _, rest = url.partition("?")[0].partition("://")
     authority, slash, path = rest.partition("/")
+    if scheme.startswith("webhook+"):
+        slash = path = ""
     user, at, host = authority.rpartition("@")
     return f"{scheme}://{user.partition(':')[0]}{at}{host}{slash}{path}"
