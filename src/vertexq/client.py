@@ -350,6 +350,7 @@ class Client:
         store = open_store(
             url,
             storage_endpoint=self._settings.storage_endpoint,
+            bigquery_endpoint=self._settings.bigquery_endpoint,
             ledger_url=self._settings.ledger_url,
             name=name,
         )

@@ -115,9 +115,9 @@ def _place_faults(settings: Settings) -> Iterator[str]:
             GcsUri.parse(settings.staging)
         except ValueError:
             yield f"{TEXTS['staging']} must be of the form gs://bucket/prefix, not {settings.staging[:80]!r}"
-    for name in ("vertex_endpoint", "storage_endpoint"):
+    for name in ("vertex_endpoint", "storage_endpoint", "bigquery_endpoint"):
         url: str = getattr(settings, name)
-        bare = name == "storage_endpoint" and "://" not in url  # Google's own libraries take host:port there
+        bare = name != "vertex_endpoint" and "://" not in url  # Google's own libraries take host:port there
         parts = _split(f"http://{url}" if bare else url)
         if url and (parts is None or parts.scheme not in ("http", "https") or not parts.hostname):
             yield f"{TEXTS[name]} must be a base URL such as http://127.0.0.1:8090"

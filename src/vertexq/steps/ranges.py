@@ -44,6 +44,10 @@ class RangeLoad:
         self.part, self.batch_id = part, batch.id
         self._services, self._claim, self._at = services, claim, at
         self._position = at.done.position
+        options = services.options
+        self._full = services.stores.chunk_limits(
+            submission.stores, rows=options.chunk_rows, size_bytes=options.chunk_bytes
+        )
         key_field = submission.key_field if is_own(batch) else ""
         self._match = ManifestMatch(services, batch, key_field=key_field)
         self._source = source_of(batch, part)
@@ -149,8 +153,8 @@ class RangeLoad:
                 reading.quarantined += cut
 
     def _is_full(self, reading: Reading, size_bytes: int) -> bool:
-        options = self._services.options
-        return len(reading.rows) >= options.chunk_rows or size_bytes >= options.chunk_bytes
+        most_rows, most_bytes = self._full
+        return len(reading.rows) >= most_rows or size_bytes >= most_bytes
 
     async def _put(self, writer: ChunkWriter, reading: Reading, position: int) -> None:
         """Hand what was read to the writer; the next chunk starts where this one ends."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -17,9 +17,20 @@ T = TypeVar("T")
 class StoreBook:
     """Opens stores by name. ``urls`` is what the worker's environment says (``VERTEXQ_STORE_<NAME>``)."""
 
-    def __init__(self, urls: Mapping[str, str], *, storage_endpoint: str = "", ledger_url: str = "") -> None:
+    def __init__(
+        self,
+        urls: Mapping[str, str],
+        *,
+        storage_endpoint: str = "",
+        bigquery_endpoint: str = "",
+        ledger_url: str = "",
+    ) -> None:
         self._urls = dict(urls)
-        self._options = {"storage_endpoint": storage_endpoint, "ledger_url": ledger_url}
+        self._options = {
+            "storage_endpoint": storage_endpoint,
+            "bigquery_endpoint": bigquery_endpoint,
+            "ledger_url": ledger_url,
+        }
         self._open: dict[str, _OpenStore] = {}
 
     async def call(self, name: str, use: Callable[[Store], T]) -> T:
@@ -37,6 +48,15 @@ class StoreBook:
                 f"no store is called {name!r} here (known: {known}); "
                 f"set VERTEXQ_STORE_{name.upper()} to its URL, for example sqlite:///results.db"
             )
+
+    def chunk_limits(self, names: Iterable[str], *, rows: int, size_bytes: int) -> tuple[int, int]:
+        """Return how many rows and bytes end a chunk for stores in use: ``rows`` and ``size_bytes``, or more.
+
+        A store for which few large commits are better than many says so.
+        """
+        stores = [opened.store for name in names if (opened := self._open.get(name)) and opened.store]
+        most_rows = max([rows, *(store.chunk_rows or 0 for store in stores)])
+        return most_rows, max([size_bytes, *(store.chunk_bytes or 0 for store in stores)])
 
     async def close(self) -> None:
         """Close every store, each in its own thread."""
