@@ -8,13 +8,14 @@ import sys
 import orjson
 import structlog
 
-from benchmarks import check, creates, enqueue, memory, parse, poll, postgres
+from benchmarks import check, creates, enqueue, memory, parquet, parse, poll, postgres
 from benchmarks.measure import Measured
 
 ALL = {
     "parse": parse.run,
     "check": check.run,
     "postgres": postgres.run,
+    "parquet": parquet.run,
     "memory": memory.run,
     "enqueue": enqueue.run,
     "creates": creates.run,

@@ -14,20 +14,28 @@ _WORDS = [f"word{number}" for number in range(500)]
 _BLOCK_ROWS = 1000
 
 
-def write(path: Path, rows: int) -> Path:
+def write(path: Path, rows: int, *, distinct: bool = False) -> Path:
     """Write ``rows`` output lines, unless the file is there already; return the path."""
     if not path.exists():
         with path.open("wb") as file:
-            file.writelines(blocks(rows))
+            file.writelines(blocks(rows, distinct=distinct))
     return path
 
 
-def blocks(rows: int) -> Iterator[bytes]:
-    """Yield the lines of ``rows`` rows, a thousand at a time."""
+def blocks(rows: int, *, distinct: bool = False) -> Iterator[bytes]:
+    """Yield the lines of ``rows`` rows, a thousand at a time.
+
+    A thousand texts come again and again, unless they are to be ``distinct``: for what packs them.
+    """
     rng = Random(1)
-    texts = [" ".join(rng.choices(_WORDS, k=80)) for _ in range(_BLOCK_ROWS)]
+    texts = _texts(rng)
     for start in range(0, rows, _BLOCK_ROWS):
+        texts = _texts(rng) if distinct else texts
         yield b"".join(_line(index, texts) for index in range(start, min(start + _BLOCK_ROWS, rows)))
+
+
+def _texts(rng: Random) -> list[str]:
+    return [" ".join(rng.choices(_WORDS, k=80)) for _ in range(_BLOCK_ROWS)]
 
 
 def _line(index: int, texts: list[str]) -> bytes:

@@ -45,6 +45,15 @@ class Encoding(ABC):
     def ending(self) -> str:
         """Return the ending of the names of files that are written now, with its dot."""
 
+    @property
+    def joined_ending(self) -> str:
+        """Return the ending of the names of joined files."""
+        return self.ending
+
+    def may_stay(self, name: str) -> bool:  # noqa: ARG002
+        """Tell whether the file may be published as it is; else it is written anew as a joined one."""
+        return True
+
     @abstractmethod
     def encode(self, rows: Sequence[Row]) -> bytes:
         """Write a whole file; raise ``TypeError`` or ``ValueError`` for a row that it cannot hold."""

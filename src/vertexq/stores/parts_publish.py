@@ -60,7 +60,7 @@ class Publisher:
                     self._shelf.remove(self._folder, name)
 
     def _joined(self, record: Record, group: tuple[Part, ...], contest: Contest | None) -> Part:
-        if len(group) == 1 and not (contest and self._has_loser(record, group[0], contest)):
+        if len(group) == 1 and self._may_stay(record, group[0], contest):
             return group[0]
         keeps = [_Keep(record, part, contest) if contest else None for part in group]
         with TemporaryFile() as rows:
@@ -71,7 +71,9 @@ class Publisher:
                 for piece in (keep.pieces() if keep else part.pieces)
             )
             left = sum(piece.rows for piece in pieces)
-            results = self._put(record, group, "part", self._encoding.ending, cast("BinaryIO", rows), left)
+            results = self._put(
+                record, group, "part", self._encoding.joined_ending, cast("BinaryIO", rows), left
+            )
         return Part(
             start=group[0].start,
             end=group[-1].end,
@@ -115,8 +117,10 @@ class Publisher:
             )
         file.seek(0)
 
-    def _has_loser(self, record: Record, part: Part, contest: Contest) -> bool:
-        return self._reader.any_row(self._folder, record, part, contest.loses)
+    def _may_stay(self, record: Record, part: Part, contest: Contest | None) -> bool:
+        if part.results and not self._encoding.may_stay(part.results.name):
+            return False
+        return contest is None or not self._reader.any_row(self._folder, record, part, contest.loses)
 
     def _update(self, name: str, change: Callable[[tuple[Part, ...]], tuple[Part, ...]]) -> None:
         with self._shelf.hold(self._folder, name):
