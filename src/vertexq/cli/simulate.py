@@ -36,7 +36,7 @@ def simulate(
     ] = "{}",
     as_json: AsJson = False,
 ) -> None:
-    """Stand in for Vertex AI and Cloud Storage until Ctrl-C; print the variables to set."""
+    """Stand in for Vertex AI, Cloud Storage and BigQuery until Ctrl-C; print the variables to set."""
     import asyncio  # noqa: PLC0415
 
     from vertexq.errors import BadSettings  # noqa: PLC0415
@@ -83,6 +83,7 @@ def _say_variables(simulator: Simulator, buckets: Sequence[str], *, as_json: boo
         "GOOGLE_CLOUD_LOCATION": "us-central1",
         "VERTEXQ_VERTEX_ENDPOINT": simulator.url,
         "STORAGE_EMULATOR_HOST": simulator.url,
+        "BIGQUERY_EMULATOR_HOST": simulator.url,
         "VERTEXQ_STAGING": f"gs://{buckets[0]}/staging",
     }
     if as_json:

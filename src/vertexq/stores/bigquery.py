@@ -51,7 +51,7 @@ class BigQueryStore(Store):
 
     takes_bigquery_endpoint: ClassVar[bool] = True
     chunk_rows: ClassVar[int | None] = 50_000
-    chunk_bytes: ClassVar[int | None] = 32 * 1024 * 1024
+    chunk_bytes: ClassVar[int | None] = 16 * 1024 * 1024
 
     def __init__(self, url: str, *, bigquery_endpoint: str = "") -> None:
         super().__init__(url)

@@ -23,8 +23,12 @@ _JSON_NAMES = tuple(RESULT_COLUMNS[at] for at in JSON_COLUMNS)
 def encoded(chunk: Chunk, *, fence: int, seq: int, now: datetime) -> bytes:
     """Return the records of ``chunk`` as JSON lines; raise ``RowsRefused`` when a row is none that can be."""
     shared: dict[str, object] = {"range_id": chunk.source.id, "seq": seq, "landed_at": _text(now)}
-    records = [*_rows(chunk.rows, shared), *_lines(chunk.quarantined, shared), _last(chunk, shared, fence)]
-    return b"".join(records)
+    made = bytearray()
+    for line in _rows(chunk.rows, shared):
+        made += line
+    for line in _lines(chunk.quarantined, shared):
+        made += line
+    return bytes(made + _last(chunk, shared, fence))
 
 
 def encoded_rows(rows: Sequence[Row]) -> bytes:
