@@ -73,9 +73,11 @@ class LocalObject:
     async def download(
         self, uri: GcsUri, *, generation: int, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes]:
-        """Yield the file's bytes from ``start`` to its end."""
-        assert (uri, generation, end) == (self._info.uri, 1, self._info.size_bytes)
+        """Yield the file's bytes from ``start`` to ``end``, or to its own end."""
+        assert (uri, generation) == (self._info.uri, 1)
+        left = (self._info.size_bytes if end is None else end) - start
         with self._path.open("rb") as file:
             file.seek(start)
-            while piece := file.read(PIECE_BYTES):
+            while piece := file.read(min(left, PIECE_BYTES)):
+                left -= len(piece)
                 yield piece

@@ -18,7 +18,7 @@ from vertexq.stores.columns import Column, ColumnType, instant
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-BLOCK_ROWS = 500
+BLOCK_ROWS = 256
 """Rows encoded at a time: large enough to cost little, small enough to stay in the processor's cache."""
 
 _NULL = b"\xff\xff\xff\xff"

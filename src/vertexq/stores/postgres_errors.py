@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 
 import orjson
 import psycopg
@@ -13,6 +14,7 @@ import psycopg
 from vertexq.errors import StoreRefused, Unreachable
 from vertexq.results import Row
 from vertexq.stores.base import RowsRefused
+from vertexq.stores.columns import JSON_COLUMNS
 
 _UNREACHABLE = ("08", "53", "57", "58", "XX")
 """SQLSTATE classes of a server that is gone, full, going down or broken."""
@@ -68,11 +70,12 @@ def nul(rows: Iterable[Row]) -> str:
     return ""
 
 
-def unfit_json(rows: Iterable[Row]) -> str:
+def unfit_json(rows: Sequence[Row]) -> str:
     """Find what the type ``json`` takes in and then fails on at every look."""
-    for row in rows:
-        for text in (row.response, row.parsed, row.function_calls):
-            if text is not None and b"\\u" in text and (why := _unfit(text)):
+    for at in JSON_COLUMNS:
+        for text in map(itemgetter(at), rows):
+            # one byte is looked for much faster than two
+            if text is not None and b"\\" in text and b"\\u" in text and (why := _unfit(text)):
                 return why
     return ""
 

@@ -39,11 +39,15 @@ class Target:
         if not new:
             return chunk.rows
         try:
-            self._copy(connection, self.say.copy, new)
+            self.copy(connection, new)
         except errors.UniqueViolation:  # the ledger did not know of a row that is there
             connection.execute(sql.BACK_TO_BEGIN)
             return chunk.rows
         return [row for row in chunk.rows if row.key in replacing] if replacing else ()
+
+    def copy(self, connection: Connection, rows: Iterable[Row]) -> None:
+        """Write rows none of whose keys is there."""
+        self._copy(connection, self.say.copy, rows)
 
     def merge(self, connection: Connection, rows: Sequence[Row], replacing: frozenset[str]) -> None:
         """Write rows some of whose keys may be there; the better row of each stays."""
