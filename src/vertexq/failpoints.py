@@ -43,6 +43,10 @@ class Failpoint(StrEnum):
     SETTLE_ACCOUNTED = "settle.accounted"
     SETTLE_FINISHED = "settle.finished"
     SETTLE_DONE = "settle.done"
+    RERUN_CLAIMED = "rerun.claimed"
+    RERUN_UPLOADED = "rerun.uploaded"
+    RERUN_HANDED_OVER = "rerun.handed-over"
+    RERUN_RUNNING = "rerun.running"
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import pytest
 from tests.acceptance.killing import END_S, MODEL, ROWS, World, killing_world, trouble
 from vertexq import SubmissionState
 from vertexq.failpoints import Failpoint
+from vertexq.simulator.behaviour import Behaviour
 from vertexq.testing import postgres_server, valkey_server
 
 KEYS = [f"k{number}" for number in range(ROWS)]
@@ -69,6 +70,8 @@ def killed_at(world: World, point: Failpoint, then: Failpoint) -> None:
     name = f"killed-at-{point.value.replace('.', '-')}"
     world.arm(point)
     world.simulator.faults.add(*trouble(point, name))
+    again = Behaviour(quota_rows=0.3 if point.value.startswith("rerun.") else 0.0)
+    world.simulator.behaviours.set(again, match="-0")  # the first batch only
     with world.client() as client:
         source = world.put(f"rows/{name}.jsonl", rows()) if point.value.startswith("stage.") else rows()
         sent = client.submit(source, model=MODEL, store="results", id=name)

@@ -12,7 +12,7 @@ from random import Random
 from sqlalchemy import Connection
 
 from tests.fundamentals.house import STEPS, House, MuddledLetterbox
-from vertexq import Policy, SubmissionState, steps
+from vertexq import Outcome, Policy, SubmissionState, steps
 from vertexq.errors import VertexqError
 from vertexq.google.auth import default_tokens
 from vertexq.google.pace import Pace
@@ -86,6 +86,7 @@ def hurried(house: House) -> House:
     options = replace(
         house.services.options, batch_rows=4, running_jobs=SLOTS, rows_in_flight=ROWS, settle_time_s=3.0,
         request_deadline_s=4.0, lease_s=2.0, heartbeat_s=0.3, resend_after_s=0.4,
+        retry_rounds=1, retry_wait_s=0.1,
         backoff=Backoff(first_s=0.02, longest_s=0.3, attempts=8),
     )  # fmt: skip
     return replace(house, services=replace(house.services, options=options))
@@ -138,6 +139,7 @@ def _fate(rng: Random) -> Behaviour:
     return Behaviour(
         list_lag_s=rng.choice([0.0, LATE_S]),
         missing_rows=rng.choice([0.0, 0.3]),
+        quota_rows=rng.choice([0.0, 0.3]),
         cancel_loses=rng.random() < 0.1,
         stuck_state=JobState.QUEUED if rng.random() < 0.2 else None,
         stuck_s=rng.choice([0.5, 1.0]),
@@ -207,13 +209,16 @@ def _row_faults(soak: Soak, name: str) -> Generator[str]:
     with soak.house.client() as client:
         status, results = client.get(name), list(client.results(name))
     batches = soak.house.services.ledger.batches(name)
-    heirs = {batch.successor for batch in batches}
-    open_ones = [one for one in batches if one.state is BatchState.WITHDRAWN and one.id not in heirs]
+    first = [batch for batch in batches if not batch.round]
+    open_ones = [one for one in first if one.state is BatchState.WITHDRAWN]
     cancelled = status.state is SubmissionState.CANCELLED
     unsent = sum(batch.rows for batch in open_ones) if cancelled else 0
-    staged = sum(batch.rows for batch in batches if batch.id not in heirs)  # a cancel may stop it half way
+    staged = sum(batch.rows for batch in first)  # a cancel may stop it half way
     wanted = (staged if cancelled else soak.rows[name]) - unsent
     if len({one.key for one in results}) != len(results):
         yield f"{name} has a key twice"
+    told = Counter(one.outcome for one in results)
+    if any(getattr(status.counts, one) != told[one] for one in Outcome):
+        yield f"{name}: {status.counts} is counted, {dict(told)} is stored"
     if not len(results) == status.counts.total == wanted:
         yield f"{name}: {wanted} rows, {status.counts.total} counted, {len(results)} stored ({status.state})"

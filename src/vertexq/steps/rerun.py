@@ -17,6 +17,7 @@ from itertools import groupby
 import structlog
 
 from vertexq.deadlines import leaves_rest, runs_again
+from vertexq.failpoints import Failpoint, reach
 from vertexq.ledger import Claim, Record
 from vertexq.model import Batch, Submission
 from vertexq.names import TaskName
@@ -38,6 +39,7 @@ async def rerun(services: Services, submission_id: str) -> None:
     async def work(claim: Claim) -> None:
         submission = services.ledger.submission(submission_id)
         if submission.state is SubmissionState.SETTLING:
+            reach(Failpoint.RERUN_CLAIMED)
             await _try_again(services, submission, claim)
             return
         running = submission.state is SubmissionState.RUNNING and runs_again(submission)
@@ -93,6 +95,7 @@ async def _try_again(services: Services, submission: Submission, claim: Claim) -
     running = ledger.move_submission(
         submission, SubmissionState.RUNNING, claim=claim, retry=None, next_action_at=again_at
     )
+    reach(Failpoint.RERUN_RUNNING)
     if running.cancel_requested:  # it was noted while rows were handed over
         ledger.request_cancel(submission.id)
         services.hints.send(TaskName.CANCEL, submission.id)

@@ -15,6 +15,7 @@ import structlog
 from vertexq import ranks
 from vertexq.check.verdict import Prepared
 from vertexq.errors import NotFound, VertexqError
+from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_of
 from vertexq.ids import batch_id
 from vertexq.keys import wire_key
@@ -128,11 +129,13 @@ async def _enter(
     )
     source = await put(services, prefix.join("input.jsonl"), filling.part.input)
     manifest = await put(services, prefix.join("manifest.jsonl"), filling.part.manifest)
+    reach(Failpoint.RERUN_UPLOADED)
     new = _successor(submission, filling, ordinal, source, manifest)
     if model and model != new.model:
         new = _for_model(services, new, model)
     left = [(rest.batch, _left(rest)) for rest in filling.rests]
     services.ledger.succeed(left, replace(new, rest_s=rest_s), claim=claim)
+    reach(Failpoint.RERUN_HANDED_OVER)
     log.info("runs_again", successor=new.id, rows=new.rows, round=new.round, batches=len(left))
 
 
