@@ -40,12 +40,12 @@ def with_options(services: Services, **changes: object) -> Services:
     return replace(services, options=replace(services.options, **changes))  # type: ignore[arg-type]
 
 
-def put(ledger: Ledger, *names: str, submission: str = "s-1", target: str = TARGET) -> None:
-    """Put messages into the outbox."""
+def put(ledger: Ledger, *names: str, submission: str = "s-1", target: str = TARGET, padding: int = 0) -> None:
+    """Put messages into the outbox, each with so many bytes more."""
     messages = [
         NewDelivery(
             id=name, kind="vertexq.rows", target=target, submission_id=submission,
-            body=b'{"type":"vertexq.rows","data":{"name":"%s"}}' % name.encode(),
+            body=b'{"type":"vertexq.rows","data":{"name":"%s"}}' % name.encode() + b" " * padding,
         )
         for name in names
     ]  # fmt: skip

@@ -30,6 +30,17 @@ async def test_messages_arrive_once_and_signed_with_every_secret(tmp_path: Path)
         assert [(one.delivered, one.waiting) for one in it.ledger.told("s-1")] == [(30, 0)]
 
 
+async def test_large_messages_arrive_beside_small_ones(tmp_path: Path) -> None:
+    """Only one of them is in a worker's memory at a time; the others wait for their turn, not for a lease."""
+    async with receiving() as receiver, a_worker(tmp_path, receiver.store_url()) as it:
+        put(it.ledger, *(f"large-{number}" for number in range(6)), padding=3_000_000)
+        put(it.ledger, *(f"small-{number}" for number in range(20)))
+        await steps.deliver(it, TARGET)
+
+        assert len(receiver.by_id) == len(receiver.requests) == 26
+        assert len(receiver.by_id["large-3"].body) > 3_000_000
+
+
 @pytest.mark.parametrize("status", [400, 404, 500, 503])
 async def test_a_receiver_that_is_down_for_a_day_gets_everything_in_the_end(
     tmp_path: Path, status: int

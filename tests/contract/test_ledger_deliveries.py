@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from tests.contract.ledger_values import LONG_S, RUN_OUT_S, S, held, new_submission, staging
+from vertexq.errors import LeaseLost
 from vertexq.ledger import Delivery, Ledger, NewDelivery, OutboxRange, Record
 from vertexq.results import SourceRange
 from vertexq.states import SubmissionState
@@ -41,7 +42,9 @@ def test_a_message_is_there_with_its_range_position(ledger: Ledger) -> None:
 
     assert ledger.outbox_range("hook", SOURCE.id) == after
     assert ledger.outbox_range("other", SOURCE.id) is None
-    assert [(one.id, one.body, one.attempts) for one in take(ledger)] == [("m-1", b'{"n": 1}', 0)]
+    (taken,) = take(ledger)
+    assert (taken.id, taken.size_bytes, taken.attempts) == ("m-1", 8, 0)
+    assert ledger.delivery_body(taken) == b'{"n": 1}'
 
 
 def test_what_is_not_admitted_leaves_nothing(ledger: Ledger) -> None:
@@ -95,6 +98,8 @@ def test_a_dead_workers_delivery_comes_back_and_its_late_note_is_ignored(ledger:
     ledger.put_off_delivery(first, wait_s=LONG_S, reason="late")
     ledger.note_delivered(second)
 
+    with pytest.raises(LeaseLost, match="was taken over"):
+        ledger.delivery_body(first)
     assert second.fence > first.fence
     assert [(one.delivered, one.waiting, one.reason) for one in ledger.told("s-1")] == [(1, 0, "")]
 
@@ -171,7 +176,7 @@ def test_the_end_of_a_submission_is_told_in_the_move_itself(
 
     found = ledger.take_deliveries("task:app.tasks.done@reports", owner="w", lease_s=LONG_S, limit=9)
 
-    events = [orjson.loads(one.body) for one in found]
+    events = [orjson.loads(ledger.delivery_body(one)) for one in found]
     assert [event["type"] for event in events] == ([f"vertexq.submission.{to}"] if told else [])
     assert [(event["data"]["id"], event["data"]["reason"]) for event in events] == [("s-1", "because")] * told
 

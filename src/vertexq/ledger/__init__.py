@@ -1,8 +1,9 @@
 """The ledger: the SQL record of submissions and batches, and the only truth."""
 
 from vertexq.bounds import Bounds, Held, HeldBy
-from vertexq.ledger.deliveries import Delivery, NewDelivery, OutboxRange, Told
+from vertexq.ledger.deliveries import Delivery, Told
 from vertexq.ledger.ledger import Ledger
+from vertexq.ledger.outbox import NewDelivery, OutboxRange
 from vertexq.ledger.strays import Stray
 from vertexq.ledger.values import AuditLine, Claim, Due, NewBatch, OutputRange, Record
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, RowMapping, select
 
-from vertexq.ledger.deliveries import NewDelivery, insert_deliveries
+from vertexq.ledger.outbox import NewDelivery, insert_deliveries
 from vertexq.ledger.schema import batches
 from vertexq.model import PUSD_PER_USD, Counts, Usage
 from vertexq.recipients import recipient_of

@@ -1,57 +1,38 @@
-"""The outbox: what others are to be told, kept until they have taken it; and how far webhook stores are."""
+"""Deliveries: what others are to be told, one worker at a time, until they have taken it."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from vertexq.errors import LeaseLost
 from vertexq.ledger.base import LedgerPart
-from vertexq.ledger.schema import deliveries, rests, webhook_progress
+from vertexq.ledger.schema import deliveries, rests
 from vertexq.ledger.times import database_now
-from vertexq.results import SourceRange
 
-_D, _P = deliveries.c, webhook_progress.c
+_D = deliveries.c
+_TAKEN = [column for column in deliveries.c if column.name != "body"]
 HINTS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewDelivery:
-    """What somebody is to be told. The same ``id`` always has the same ``body``, which is JSON."""
-
-    id: str
-    kind: str  # vertexq.rows, vertexq.submission.done, …
-    target: str  # webhook:STORE or task:NAME@QUEUE, never an address or a secret
-    submission_id: str
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A delivery in the hands of one worker. ``attempts`` were made before this one."""
+    """A delivery in the hands of one worker. ``attempts`` were made before; the body has ``size_bytes``."""
 
     id: str
     kind: str
     target: str
     submission_id: str
-    body: bytes = field(repr=False)
+    size_bytes: int
     created_at: datetime
     attempts: int
     fence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxRange:
-    """How far a webhook store has put a range into the outbox, and the highest token that wrote it."""
-
-    position: int
-    fence: int
-    state: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,38 +48,6 @@ class Told:
 
 class Deliveries(LedgerPart):
     """The part of the ledger that knows what others are to be told."""
-
-    def outbox_range(self, store: str, range_id: str) -> OutboxRange | None:
-        """Return how far a range is in the outbox of a webhook store; None when it was never written."""
-        with self._reading() as connection:
-            return _known(connection, store, range_id)
-
-    def post(
-        self,
-        store: str,
-        source: SourceRange,
-        after: OutboxRange,
-        messages: Sequence[NewDelivery],
-        *,
-        admit: Callable[[OutboxRange | None], None],
-    ) -> None:
-        """Put messages into the outbox and move their range's position, in one transaction.
-
-        ``admit`` is given what is known of the range, which nobody else can write meanwhile, and raises when
-        the messages must not go in.
-        """
-        with self._writing() as connection:
-            begin = {"submission_id": source.submission_id, "batch_id": source.batch_id}
-            begin |= {"store": store, "range_id": source.id}
-            start = {"position": source.start, "fence": 0, "state": b""}
-            connection.execute(_insert_once(connection, webhook_progress, [begin | start]))
-            admit(_known(connection, store, source.id, locked=True))
-            insert_deliveries(connection, messages, database_now(connection))
-            connection.execute(
-                update(webhook_progress)
-                .where(_P.store == store, _P.range_id == source.id)
-                .values(position=after.position, fence=after.fence, state=after.state)
-            )
 
     def remind_deliveries(self, *, resend_after_s: float) -> list[str]:
         """Return the targets that something is due for, and note that a hint is being sent for it now."""
@@ -140,9 +89,17 @@ class Deliveries(LedgerPart):
                 update(deliveries)
                 .where(_D.id.in_(select(chosen.c.id)))
                 .values(lease_owner=owner, lease_until=now + timedelta(seconds=lease_s), fence=_D.fence + 1)
-                .returning(*deliveries.c)
+                .returning(*_TAKEN)
             ).mappings()
             return sorted((_delivery(row) for row in taken), key=lambda one: (one.created_at, one.id))
+
+    def delivery_body(self, one: Delivery) -> bytes:
+        """Return the body of a delivery in hand; raise ``LeaseLost`` when somebody else has delivered it."""
+        with self._reading() as connection:
+            packed = connection.execute(select(_D.body).where(_D.id == one.id)).scalar_one()
+        if packed is None:
+            raise LeaseLost(f"delivery {one.id} was taken over and delivered; this worker should stop")
+        return zlib.decompress(packed)
 
     def note_delivered(self, one: Delivery) -> None:
         """Note that somebody has taken a delivery, and drop its body."""
@@ -227,44 +184,6 @@ class Deliveries(LedgerPart):
             ]
 
 
-def insert_deliveries(connection: Connection, messages: Sequence[NewDelivery], now: datetime) -> None:
-    """Put messages into the outbox, each id once, in the caller's transaction.
-
-    A target that is gone for a submission gets nothing more of it.
-    """
-    if not messages:
-        return
-    gone: dict[tuple[str, str], bool] = {}
-    rows = [_row(connection, one, now, gone) for one in messages]
-    connection.execute(_insert_once(connection, deliveries, rows))
-
-
-def _row(
-    connection: Connection, one: NewDelivery, now: datetime, gone: dict[tuple[str, str], bool]
-) -> dict[str, Any]:
-    to = (one.submission_id, one.target)
-    if to not in gone:
-        query = select(_D.id).where(_D.submission_id == to[0], _D.target == to[1], _D.gone).limit(1)
-        gone[to] = connection.execute(query).first() is not None
-    return {
-        "id": one.id,
-        "kind": one.kind,
-        "target": one.target,
-        "submission_id": one.submission_id,
-        "body": zlib.compress(one.body, 1),
-        "created_at": now,
-        "next_action_at": None if gone[to] else now,
-        "reason": "this target is gone for this submission" if gone[to] else "",
-        "fence": 0,
-        "attempts": 0,
-    }
-
-
-def _insert_once(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> Any:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(table).values(rows).on_conflict_do_nothing()
-
-
 def _is_due(now: datetime) -> ColumnElement[bool]:
     """Tell what is due, in nobody's hands, and for a target that does not rest."""
     resting = exists().where(rests.c.target == _D.target, rests.c.until > now)
@@ -278,19 +197,13 @@ def _note(connection: Connection, one: Delivery, values: dict[str, Any]) -> None
     connection.execute(update(deliveries).where(still_ours).values({**values, **free}))
 
 
-def _known(connection: Connection, store: str, range_id: str, *, locked: bool = False) -> OutboxRange | None:
-    query = select(_P.position, _P.fence, _P.state).where(_P.store == store, _P.range_id == range_id)
-    row = connection.execute(query.with_for_update() if locked else query).one_or_none()
-    return None if row is None else OutboxRange(position=row[0], fence=row[1], state=bytes(row[2]))
-
-
 def _delivery(row: Any) -> Delivery:
     return Delivery(
         id=row["id"],
         kind=row["kind"],
         target=row["target"],
         submission_id=row["submission_id"],
-        body=zlib.decompress(row["body"]),
+        size_bytes=row["size_bytes"],
         created_at=row["created_at"],
         attempts=row["attempts"],
         fence=row["fence"],

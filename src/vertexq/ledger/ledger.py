@@ -11,6 +11,7 @@ from vertexq.ledger.due import DueWork
 from vertexq.ledger.engine import open_engine
 from vertexq.ledger.flights import Flights
 from vertexq.ledger.migrate import check, upgrade
+from vertexq.ledger.outbox import Outbox
 from vertexq.ledger.queue import Queue
 from vertexq.ledger.ranges import Ranges
 from vertexq.ledger.slots import Slots
@@ -24,7 +25,7 @@ from vertexq.ledger.translation import translated
 
 class Ledger(
     Submissions, Batches, Ranges, Slots, Spending, Flights, Strays, Queue, Successors, Claims, DueWork,
-    Deliveries, Trails,
+    Outbox, Deliveries, Trails,
 ):  # fmt: skip
     """The SQL record of submissions and batches. Synchronous; safe in several threads, and across a fork."""
 

@@ -208,6 +208,7 @@ deliveries = Table(
     Column("target", Text, nullable=False),
     Column("submission_id", Text, nullable=False),
     Column("body", LargeBinary),
+    Column("size_bytes", _BIG, nullable=False, server_default="0"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("delivered_at", UtcDateTime),
     Column("gone", Boolean, nullable=False, server_default=false()),

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 8
 """How many messages are on their way to a target at the same time, from one worker."""
+LARGE_BYTES = 1024 * 1024
+"""A larger message goes alone, so that memory holds one of them at a time."""
 REST_S = 30.0
 """How long a target rests when none of them was taken."""
 
@@ -50,7 +52,7 @@ async def deliver(services: Services, target: str) -> None:
 async def _until_empty(services: Services, target: str, send: Send) -> None:
     loop, options = asyncio.get_running_loop(), services.options
     until_s = loop.time() + options.slice_s
-    lease_s = options.webhook_timeout_s + options.lease_s
+    lease_s = 2 * options.webhook_timeout_s + options.lease_s  # the small ones, then a large one
     while loop.time() < until_s:
         taken = services.ledger.take_deliveries(target, owner=services.owner, lease_s=lease_s, limit=AT_ONCE)
         if not taken:
@@ -66,9 +68,13 @@ async def _until_empty(services: Services, target: str, send: Send) -> None:
 
 
 async def _all_of(services: Services, taken: list[Delivery], send: Send) -> list[Verdict]:
-    """Send and note them all; when this is interrupted, give back those that nothing is known of."""
+    """Send and note the small ones together, then one large; give back what nothing is known of."""
+    small = [one for one in taken if one.size_bytes <= LARGE_BYTES]
+    large = [one for one in taken if one.size_bytes > LARGE_BYTES]
     try:
-        return await asyncio.gather(*(_one(services, one, send) for one in taken))
+        services.ledger.let_go_of(large[1:])
+        verdicts = await asyncio.gather(*(_one(services, one, send) for one in small))
+        return verdicts + [await _one(services, one, send) for one in large[:1]]
     except BaseException:
         services.ledger.let_go_of(taken)
         raise
@@ -92,7 +98,8 @@ async def _one(services: Services, one: Delivery, send: Send) -> Verdict:
 
 
 async def _post(services: Services, sender: Sender, one: Delivery) -> Verdict:
-    return _judged(services, one, await sender.post(one.id, one.body))
+    body = services.ledger.delivery_body(one)
+    return _judged(services, one, await sender.post(one.id, body))
 
 
 async def _failed(services: Services, one: Delivery, reason: str) -> Verdict:
@@ -106,7 +113,7 @@ def _judged(services: Services, one: Delivery, answer: Answer) -> Verdict:
 
 async def _tell(services: Services, recipient: Recipient, one: Delivery) -> Verdict:
     """Hand an event to the producers' broker; it is tried until that takes it."""
-    event = {"id": one.id, **orjson.loads(one.body)}
+    event = {"id": one.id, **orjson.loads(services.ledger.delivery_body(one))}
     try:
         services.producers.tell(recipient.name, recipient.queue, one.id, event)
     except Unreachable as error:

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("submission_id", sa.Text(), nullable=False),
         sa.Column("body", sa.LargeBinary()),
+        sa.Column("size_bytes", _BIG, nullable=False, server_default="0"),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("delivered_at", UtcDateTime()),
         sa.Column("gone", sa.Boolean(), nullable=False, server_default=sa.false()),
