@@ -20,6 +20,7 @@ from vertexq.stores import duckdb_sql as sql
 from vertexq.stores.base import Committed, RowsRefused, Store, admit
 from vertexq.stores.columns import ColumnType, instant
 from vertexq.stores.duckdb_file import DuckFile
+from vertexq.stores.duckdb_table import Held, faults, missing
 from vertexq.stores.layout import TABLE, Layout, replaces, split_layout
 from vertexq.stores.poison import unstorable
 
@@ -94,19 +95,20 @@ class DuckdbStore(Store):
 
     def _committed(self, source: SourceRange) -> Committed | None:
         with self._translated(), self._file.connection() as db:
-            return _known(db, source)
+            return _known(db, self._layout.range_id(source))
 
     def _write(self, chunk: Chunk, *, fence: int) -> None:
         source, after = chunk.source, chunk.progress
+        range_id = self._layout.range_id(source)
         with self._translated(), self._file.transaction() as db:
-            admit(chunk, _known(db, source), fence=fence)
+            admit(chunk, _known(db, range_id), fence=fence)
             self._put(db, chunk.rows, chunk.replacing)
             if chunk.quarantined:
                 db.execute(sql.QUARANTINE, [list(column) for column in zip(*chunk.quarantined, strict=True)])
-            db.execute(sql.FORGET, [source.id])
+            db.execute(sql.FORGET, [range_id])
             db.execute(
                 sql.PROGRESS,
-                [source.id, source.submission_id, source.batch_id, after.position, fence, after.state],
+                [range_id, source.submission_id, source.batch_id, after.position, fence, after.state],
             )
 
     def _refusal(self, rows: Sequence[Row]) -> str:
@@ -125,15 +127,18 @@ class DuckdbStore(Store):
             db.execute(self._merge, [*_columns(self._layout, rows), wins])
 
     def _complete(self, db: duckdb.DuckDBPyConnection) -> None:
-        held = {name for (name,) in db.execute(sql.HELD, [self._layout.table]).fetchall()}
-        missing = [name for _, name in self._layout.names if name.lower() not in held]
-        if missing and self._layout != Layout(TABLE):
+        held = {
+            name.lower(): Held(name, kind, may_be_null, has_default)
+            for name, kind, may_be_null, has_default in db.execute(sql.HELD, [self._layout.table]).fetchall()
+        }
+        if self._layout == Layout(TABLE):
+            for name in missing(self._layout, held):
+                db.execute(sql.add_column(self._layout, name))
+        elif found := list(faults(self._layout, held)):
             raise BadSettings(
-                f"{self._path}: the table {self._layout.table} lacks {', '.join(missing)}; add them or take "
-                "them out of columns= in the store's URL"
+                f"{self._path}: the table {self._layout.table} cannot take rows: {'; '.join(found)}; "
+                "change the table, or table= and columns= in the store's URL"
             )
-        for name in missing:
-            db.execute(sql.add_column(self._layout, name))
 
     def _read(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         with self._translated(), self._file.connection() as db:
@@ -154,8 +159,8 @@ class DuckdbStore(Store):
             raise StoreRefused(f"{self._path} is not usable: {error}") from error
 
 
-def _known(db: duckdb.DuckDBPyConnection, source: SourceRange) -> Committed | None:
-    found = db.execute(sql.KNOWN, [source.id]).fetchone()
+def _known(db: duckdb.DuckDBPyConnection, range_id: str) -> Committed | None:
+    found = db.execute(sql.KNOWN, [range_id]).fetchone()
     return Committed(Progress(position=found[0], state=found[1]), found[2]) if found else None
 
 

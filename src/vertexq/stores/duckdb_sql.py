@@ -6,7 +6,7 @@ transaction that holds the file, so that no key is there twice.
 
 from __future__ import annotations
 
-from vertexq.results import OUTCOME_RANK
+from vertexq.results import OUTCOME_RANK, QuarantinedLine
 from vertexq.stores.columns import ColumnType
 from vertexq.stores.layout import Layout
 
@@ -28,16 +28,26 @@ OWN_TABLES = (
         position BIGINT NOT NULL, fence BIGINT NOT NULL, state BLOB NOT NULL
     )""",
 )
-HELD = "SELECT lower(column_name) FROM duckdb_columns() WHERE lower(table_name) = lower(?) AND NOT internal"
+HELD = (
+    "SELECT column_name, data_type, is_nullable, column_default IS NOT NULL FROM duckdb_columns() "
+    "WHERE lower(table_name) = lower(?) AND schema_name = current_schema() "
+    "AND database_name = current_database()"
+)
 KNOWN = "SELECT position, state, fence FROM vertexq_progress WHERE range_id = ?"
 FORGET = "DELETE FROM vertexq_progress WHERE range_id = ?"
-PROGRESS = "INSERT INTO vertexq_progress VALUES (?, ?, ?, ?, ?, ?)"
+PROGRESS = (
+    "INSERT INTO vertexq_progress (range_id, submission_id, batch_id, position, fence, state) "
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
+_LINE = ", ".join(QuarantinedLine._fields)
 QUARANTINE = (
-    "INSERT INTO vertexq_quarantine SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[]), "
+    f"INSERT INTO vertexq_quarantine ({_LINE}) SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[]), "
     "unnest($3::VARCHAR[]), unnest($4::BIGINT[]), unnest($5::BIGINT[]), unnest($6::BIGINT[]), "
     "unnest($7::VARCHAR[]), unnest($8::BLOB[])"
 )
-READ_QUARANTINE = "SELECT * FROM vertexq_quarantine WHERE submission_id = ? ORDER BY ALL LIMIT ? OFFSET ?"
+READ_QUARANTINE = (
+    f"SELECT {_LINE} FROM vertexq_quarantine WHERE submission_id = ? ORDER BY ALL LIMIT ? OFFSET ?"
+)
 
 PAGE_BYTES = 8 * 2**20
 _ROW_BYTES = 1024  # what a row takes in a reader beside its long texts
