@@ -87,7 +87,7 @@ class BigQueryStore(Store):
             content.update(f"{range_id} {seq}\n".encode())
             landed = True
         if landed:
-            self._link.run(partial(self._merged, submission_id, content.hexdigest()[:40]))
+            self._link.run(partial(self._merged, submission_id, content.hexdigest()))
         self._standings.clear()
 
     def results(self, submission_id: str, *, outcomes: frozenset[Outcome] | None = None) -> Iterator[Result]:
@@ -160,6 +160,7 @@ class BigQueryStore(Store):
         landing, table = await self._look(client, location)
         purpose = (str(self._table), landing.created, table.created, submission_id)
         statement = self._sql(sql.merge(self._layout, table))
+        content = hashlib.sha256(f"{content} {statement}".encode()).hexdigest()[:40]  # other columns: again
         place = Place(client=client, table=self._table, location=location)
         await merge_once(place, purpose, content, statement, sql.submission_parameters(submission_id))
 

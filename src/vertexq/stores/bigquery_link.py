@@ -48,7 +48,8 @@ class Link:
             while (page := self.run(lambda _, __: _next(pages))) is not None:
                 yield from page.rows
         finally:
-            self.run(lambda _, __: pages.aclose())
+            if self._runner is not None:  # else it is closed, and whatever the query held with it
+                self._runner.run(pages.aclose())
 
     def close(self) -> None:
         """Close the connections and the event loop. Safe to repeat."""

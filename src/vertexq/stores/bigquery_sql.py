@@ -89,7 +89,9 @@ def faults(layout: Layout, table: TableInfo) -> list[str]:
         there = found.pop(name.lower(), None)
         if there is None:
             said.append(f"it has no column {name}")
-        elif there.kind not in _FITS[column.type] or there.mode == "REPEATED":
+        elif there.mode == "REPEATED":
+            said.append(f"its column {name} is an array")
+        elif there.kind not in _FITS[column.type]:
             said.append(f"its column {name} is {there.kind}, not {TYPES[column.type]}")
     said += [f"its column {each.name} is REQUIRED" for each in found.values() if each.mode == "REQUIRED"]
     return said
