@@ -164,8 +164,8 @@ def enter(
         ledger.submission(submission_id), SubmissionState.STAGING, claim=claim
     )
     batch = NewBatch(
-        id=f"b-{submission_id}-0", ordinal=0, rows=rows, input_uri="gs://reading/in.jsonl", input_generation=1,
-        input_bytes=1, manifest_uri=str(MANIFEST), project="p", location="l", model=MODEL,
+        id=f"b-{submission_id}-0", ordinal=0, rows=rows, input_uri="gs://reading/in.jsonl",
+        input_generation=1, input_bytes=1, manifest_uri=str(MANIFEST), project="p", location="l", model=MODEL,
     )  # fmt: skip
     ledger.add_batches(submission, [batch], claim=claim)
     ledger.release(claim)
@@ -187,7 +187,7 @@ def enter(
 def faults_of(
     site: Site, submission_id: str, wanted: Mapping[str, Outcome], stores: Sequence[str]
 ) -> list[str]:
-    """Return what is wrong at the end: keys not stored exactly once, or an account that is not the store's."""
+    """Return what is wrong: keys not stored exactly once, or an account that is not the store's."""
     found: list[str] = []
     with closing(Ledger.open(site.ledger_url, migrate=False)) as ledger:
         submission = ledger.submission(submission_id)

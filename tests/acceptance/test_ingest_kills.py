@@ -1,4 +1,4 @@
-"""Kill -9 at the n-th point of ingest and settle, n = 1, 2, 3 … until a run ends untouched, for every store."""
+"""Kill -9 at the n-th point of ingest and settle, n = 1, 2, 3 …, until a run ends untouched."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ STORES: dict[str, Callable[[Path], dict[str, str]]] = {
 }
 WANTED = {
     **{f"k{n}": Outcome.SUCCEEDED for n in range(20)},
-    **{"k20": Outcome.BLOCKED, "k21": Outcome.FAILED},
+    "k20": Outcome.BLOCKED,
+    "k21": Outcome.FAILED,
     **{f"k{n}": Outcome.MISSING for n in range(22, ROWS)},
 }
 

@@ -92,11 +92,18 @@ def _call_helpers(services: Services, batch_id: str) -> None:
 async def _read_ranges(services: Services, batch_id: str, ends_at: float) -> None:
     """Read one range after the other that nobody else holds, until there is none or the time is over."""
     ledger, options = services.ledger, services.options
+    parked = False
     while taken := ledger.take_range(batch_id, owner=services.owner, lease_s=options.lease_s):
         claim, part = taken
         reach(Failpoint.INGEST_RANGE_TAKEN)
-        work = partial(_read, services, part, ends_at)
-        await under(services, claim, work, partial(_put_off, services, part, claim))
+
+        def put_off(error: Exception, claim: Claim = claim, part: OutputRange = part) -> None:
+            nonlocal parked
+            parked = _put_off(services, part, claim, error)
+
+        await under(services, claim, partial(_read, services, part, ends_at), put_off)
+        if parked:
+            return
         if time.monotonic() >= ends_at:
             break
     else:
@@ -136,8 +143,11 @@ def _note_end(services: Services, batch: Batch) -> None:
     wake(services, batch)
 
 
-def _put_off(services: Services, part: OutputRange, claim: Claim, error: Exception) -> None:
-    """Have a range read again later; when that cannot help and the job has ended, a person must decide."""
+def _put_off(services: Services, part: OutputRange, claim: Claim, error: Exception) -> bool:
+    """Have a range read again later; when that cannot help and the job has ended, a person must decide.
+
+    Tell whether the submission was parked: the range is then free at once, for when it goes on.
+    """
     ledger, backoff = services.ledger, services.options.backoff
     attempts = ledger.failures(part) + 1
     may_pass = error.retryable if isinstance(error, VertexqError) else True
@@ -147,10 +157,11 @@ def _put_off(services: Services, part: OutputRange, claim: Claim, error: Excepti
     if gives_up and ledger.batch(part.batch_id).state is BatchState.ENDED:
         ledger.put_off_range(part, claim=claim, wait_s=0.0, attempts=0)
         _park(services, part.batch_id, reason, claim)
-        return
+        return True
     wait_s = backoff.longest_s if gives_up else backoff.wait_s(attempts, luck=services.luck())
     ledger.put_off_range(part, claim=claim, wait_s=wait_s, attempts=attempts)
     ledger.see_again(part.batch_id, wait_s=wait_s)
+    return False
 
 
 def _park(services: Services, batch_id: str, reason: str, claim: Claim) -> None:
