@@ -54,6 +54,25 @@ async def test_a_download_is_cut(simulator: Simulator, http: aiohttp.ClientSessi
     assert (await download(http))[2] == CONTENT
 
 
+@pytest.mark.parametrize(("note", "seen"), [("empty-list", []), ("halved-list", ["a", "c"])])
+async def test_a_list_lags_behind(
+    simulator: Simulator, http: aiohttp.ClientSession, note: str, seen: list[str]
+) -> None:
+    """Objects are left out of one answer, and there in the next."""
+    for name in ("b", "c"):
+        async with http.post(UPLOAD + name, data=b"x") as answer:
+            assert answer.status == 200
+    simulator.faults.add(Fault(method="storage.objects.list", action=Action.OTHER, note=note))
+
+    assert (await listed(http), await listed(http)) == (seen, ["a", "b", "c"])
+
+
+async def listed(http: aiohttp.ClientSession) -> list[str]:
+    """Return the names that a list shows."""
+    async with http.get(OBJECT) as answer:
+        return [item["name"] for item in (await answer.json()).get("items", [])]
+
+
 async def test_a_download_stalls(simulator: Simulator, http: aiohttp.ClientSession) -> None:
     """After so many bytes nothing more comes, until the caller loses patience."""
     simulator.faults.add(Fault(method=DOWNLOAD, action=Action.STALL, after_bytes=10, delay_s=3600))

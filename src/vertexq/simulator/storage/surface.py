@@ -13,13 +13,13 @@ from aiohttp import web
 from vertexq.errors import ApiError, Refused
 from vertexq.simulator._suffer import INTERNAL, with_faults
 from vertexq.simulator.access import Access
-from vertexq.simulator.faults import Fault, Faults
+from vertexq.simulator.faults import Action, Fault, Faults
 from vertexq.simulator.objects import StoredObject, about_from
 from vertexq.simulator.storage.answers import answer, failure, refusal
 from vertexq.simulator.storage.conditions import conditions_from, whole_number
 from vertexq.simulator.storage.copy import compose, rewrite, rewrite_answer
 from vertexq.simulator.storage.download import send
-from vertexq.simulator.storage.list import list_page, listing_from
+from vertexq.simulator.storage.list import lagging, list_page, listing_from
 from vertexq.simulator.storage.objects import ObjectStore
 from vertexq.simulator.storage.resumable import Sessions
 from vertexq.simulator.storage.upload import media_upload, multipart_upload, read_resource
@@ -179,8 +179,10 @@ class StorageSurface:
         self.store.drop_bucket(request.match_info["bucket"])
         return web.Response(status=204)
 
-    async def _list(self, request: web.Request, _: Fault | None) -> web.Response:
+    async def _list(self, request: web.Request, fault: Fault | None) -> web.Response:
         page = list_page(self.store, request.match_info["bucket"], listing_from(request.query))
+        if fault is not None and fault.action is Action.OTHER:
+            page = lagging(page, fault.note)
         return answer(page.resource(_origin(request)), request)
 
     async def _insert(self, request: web.Request, fault: Fault | None) -> web.Response:
