@@ -70,6 +70,27 @@ def test_a_server_that_dies_in_the_middle_of_a_copy_costs_one_chunk() -> None:
     assert len(keys) == len(set(keys)) == 3 * 300
 
 
+def test_the_same_keys_at_the_same_time_never_wait_in_a_circle(url: str, store: Store) -> None:
+    """Two ranges with the same keys in opposite order: no deadlock, and each key's better row stays."""
+    keys = [f"k{number}" for number in range(400)]
+
+    def fill(name: str) -> None:
+        ordered, better = (keys, 0) if name == "up" else (keys[::-1], 1)
+        rows = [row(key, outcome="succeeded" if int(key[1:]) % 2 == better else "failed") for key in ordered]
+        with open_store(url) as mine:
+            for number in range(8):
+                made = chunk(*rows, source=source_range(f"{name}{number}"), replacing=keys if number else ())
+                mine.write(made, fence=1)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(fill, ["up", "down"]))
+
+    assert all(result.ok for result in store.results(SUBMISSION))
+    with psycopg.connect(url) as admin:
+        found = admin.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        assert found.fetchone() == (0,)
+
+
 def test_a_lost_commit_answer_is_found_by_trying_again(url: str) -> None:
     """The commit took effect although its answer never came: the second try says so and doubles nothing."""
     with _Wire(urlsplit(url).port or 0) as wire, open_store(wire.through(url)) as store:

@@ -151,6 +151,22 @@ def test_a_name_that_no_store_can_have_is_explained(cli: CommandLine, name: str)
     assert "VERTEXQ_STORE_RESULTS" in said.err
 
 
+def test_several_stores_are_named_one_after_the_other(tmp_path: Path, valkey_url: str) -> None:
+    """The first stays the first; each name is looked at, and ``results`` reads those that were named only."""
+    lake = f"jsonl:///{tmp_path}/lake"
+    cli = command_line(tmp_path, VERTEXQ_BROKER_URL=valkey_url, VERTEXQ_STORE_LAKE=lake)
+    path = lines(tmp_path / "rows.jsonl", *ROWS)
+
+    code, said = submit(cli, path, "-s", "lake", "--id", "both")
+    again = submit(cli, path, "-s", "nowhere")
+    read = [cli.run("results", "both", "-s", name, "--json") for name in ("lake", "other")]
+
+    assert (code, said["store"], said["stores"]) == (0, "results,lake", ["results", "lake"])
+    assert (again[0], again[1]["kind"]) == (2, "UnknownStore")
+    assert [(one.code, one.out) for one in read[:1]] == [(0, "")]
+    assert (read[1].code, read[1].json()["kind"]) == (2, "UnknownStore")
+
+
 def test_without_a_ledger_nobody_is_told_to_watch(tmp_path: Path, valkey_url: str) -> None:
     """It could not be watched from here; waiting is refused before anything is sent."""
     cli = command_line(tmp_path, VERTEXQ_BROKER_URL=valkey_url, VERTEXQ_LEDGER_URL="none")
