@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest_asyncio
 
 from tests.fundamentals.house import House, built
 from tests.receiving import SECRET, Receiver, receiving
-from vertexq import BadInput, Client, SubmissionState, UnknownStore
+from vertexq import AsyncClient, BadInput, Client, Event, EventKind, SubmissionState, UnknownStore
 from vertexq.errors import Unreachable
 from vertexq.simulator.timing import Timing
 from vertexq.steps.storebook import StoreBook
@@ -205,3 +206,39 @@ async def test_a_parked_submission_is_told_with_its_reason_and_its_end_later(
 
     assert [end["data"]["state"] for end in ends(receiver)] == ["parked", "done"]
     assert ends(receiver)[0]["data"]["reason"] == parked.reason[:500]
+
+
+async def test_rows_land_in_a_table_and_at_a_webhook(told_house: House, receiver: Receiver) -> None:
+    """One submission, two stores: the same rows in both, and the table can be read."""
+    with client(told_house, receiver) as mine:
+        sent = mine.submit(PROMPTS, model=MODEL, store=["results", "hook"])
+        await told_house.until_rest(sent.id)
+        await until_told(told_house, sent.id)
+        read = {result.key: result.text for result in mine.results(sent.id)}
+
+    assert read == {key: row["text"] for key, row in rows(receiver).items()}
+    assert len(read) == len(PROMPTS)
+
+
+async def test_events_can_be_followed_while_it_runs(told_house: House, receiver: Receiver) -> None:
+    """An asynchronous reader sees the story as it unfolds, stops half way, and goes on where it was."""
+    environ = told_house.environ() | {"VERTEXQ_STORE_HOOK": receiver.store_url()}
+    async with AsyncClient(environ=environ) as mine:
+        sent = await mine.submit(PROMPTS, model=MODEL, store="results")
+        running = asyncio.ensure_future(told_house.until_rest(sent.id))
+        first = [event async for event in _up_to(mine.events(sent.id), "running")]
+        rest = [event async for event in mine.events(sent.id, after=first[-1].cursor)]
+        status = await running
+        waited = await mine.wait(sent.id, timeout_s=60)
+
+    moved = [event.state for event in [*first, *rest] if event.kind is EventKind.SUBMISSION]
+    assert moved == ["queued", "staging", "running", "settling", "done"]
+    assert rest[-1].counts == status.counts
+    assert waited.state is SubmissionState.DONE
+
+
+async def _up_to(events: AsyncIterator[Event], state: str) -> AsyncIterator[Event]:
+    async for event in events:
+        yield event
+        if event.state == state:
+            return
