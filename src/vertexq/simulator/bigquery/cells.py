@@ -165,7 +165,7 @@ def cell_out(field: Field, value: Any, *, whole_instants: bool) -> object:
 
 
 def _instant_out(value: datetime, *, whole: bool) -> str:
-    since = value.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    since = value.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     micros = (since.days * 86_400 + since.seconds) * _MICROSECOND + since.microseconds
     return str(micros) if whole else _scientific(Decimal(micros) / _MICROSECOND)
 

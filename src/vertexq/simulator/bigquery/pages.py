@@ -55,6 +55,13 @@ def page(
 def _rows(
     database: Database, source: str, fields: Sequence[Field], start: int, rows: int
 ) -> list[tuple[object, ...]]:
-    columns = ", ".join(quoted(each.name) for each in fields)
+    columns = ", ".join(_read(each) for each in fields)
     sql = f"SELECT {columns} FROM {source} WHERE rowid >= ? AND rowid < ? ORDER BY rowid"
     return database.run(sql, [start, start + rows]) if fields else []
+
+
+def _read(field: Field) -> str:
+    """Return the column, its instants as times in UTC without a zone: for others DuckDB needs pytz."""
+    plain = field.sql_type.replace("TIMESTAMPTZ", "TIMESTAMP")
+    name = quoted(field.name)
+    return name if plain == field.sql_type else f"{name}::{plain}"
