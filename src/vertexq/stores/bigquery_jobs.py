@@ -21,8 +21,9 @@ from vertexq.stores.bigquery_link import QUOTA
 TRIES = 4
 """How often a job that failed for a reason that passes is begun again, each time under another id."""
 
-_LOAD_S = 600.0  # how long a load may run before the chunk is given up for now
-_MERGE_S = 1_800.0
+# How long a job is waited for at a time. It goes on in BigQuery, and the next one who comes finds it by its id.
+_LOAD_S = 120.0
+_MERGE_S = 600.0
 _FIRST_WAIT_S = 0.5
 _WRITER = "vertexq-writer"
 _CONTENT = "vertexq-content"
