@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import socket
-import threading
 import uuid
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Self
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
+from tests.contract.wire import Wire
 from vertexq.embedded.postgres import Postgres
 from vertexq.errors import BadSettings, PositionMoved, StoreRefused, Unreachable
 from vertexq.results import Outcome
 from vertexq.stores import Store, open_store
 from vertexq.testing.servers import postgres_server
 from vertexq.testing.store_rows import STEP_BYTES, SUBMISSION, chunk, chunks_of, row, source_range
-
-_COMMIT = re.compile(rb"COMMIT\s*\0")
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +88,11 @@ def test_the_same_keys_at_the_same_time_never_wait_in_a_circle(url: str, store: 
 
 def test_a_lost_commit_answer_is_found_by_trying_again(url: str) -> None:
     """The commit took effect although its answer never came: the second try says so and doubles nothing."""
-    with _Wire(urlsplit(url).port or 0) as wire, open_store(wire.through(url)) as store:
-        wire.cut_after_commit = True
+    with Wire(urlsplit(url).port or 0) as wire, open_store(wire.through(url)) as store:
+        wire.cut_every = 1
         with pytest.raises(Unreachable):
             store.write(chunk(row("a"), row("b")), fence=1)
-        wire.cut_after_commit = False
+        wire.cut_every = 0
 
         with pytest.raises(PositionMoved):
             store.write(chunk(row("a"), row("b")), fence=1)
@@ -198,60 +193,3 @@ def _until_copy_waits(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as admin:
         while not admin.execute(waiting, ("Lock",)).fetchone():
             pass
-
-
-@dataclass
-class _Wire:
-    """A TCP proxy that can swallow the answer to COMMIT and hang up."""
-
-    server_port: int
-    port: int = 0
-    cut_after_commit: bool = False
-    _listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
-    _threads: list[threading.Thread] = field(default_factory=list[threading.Thread])
-
-    def through(self, url: str) -> str:
-        return url.replace(f":{self.server_port}/", f":{self.port}/")
-
-    def __enter__(self) -> Self:
-        self.port = self._listener.getsockname()[1]
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join()
-
-    def _start(self, target: object, *arguments: object) -> None:
-        assert callable(target)
-        thread = threading.Thread(target=target, args=arguments)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                upstream = socket.create_connection(("127.0.0.1", self.server_port))
-                committing = threading.Event()
-                self._start(self._to_server, client, upstream, committing)
-                self._start(self._to_client, upstream, client, committing)
-
-    def _to_server(self, client: socket.socket, upstream: socket.socket, committing: threading.Event) -> None:
-        with client, suppress(OSError):
-            while data := client.recv(65536):
-                if self.cut_after_commit and _COMMIT.search(data):
-                    committing.set()
-                upstream.sendall(data)
-            upstream.shutdown(socket.SHUT_WR)
-
-    def _to_client(self, upstream: socket.socket, client: socket.socket, committing: threading.Event) -> None:
-        with upstream, suppress(OSError):
-            while data := upstream.recv(65536):
-                if committing.is_set():
-                    client.shutdown(socket.SHUT_RDWR)  # the server has committed; nobody will hear of it
-                    return
-                client.sendall(data)
-            client.shutdown(socket.SHUT_RDWR)
