@@ -21,7 +21,7 @@ from vertexq.stores.bigquery_link import QUOTA
 TRIES = 4
 """How often a job that failed for a reason that passes is begun again, each time under another id."""
 
-# How long a job is waited for at a time. It goes on in BigQuery, and the next one who comes finds it by its id.
+# How long a job is waited for at a time. It goes on in BigQuery; who comes next finds it by its id.
 _LOAD_S = 120.0
 _MERGE_S = 600.0
 _FIRST_WAIT_S = 0.5
