@@ -25,3 +25,12 @@ class TestJsonlStore(StoreContract):
         """Return every file's bytes."""
         folder = Path(store.location(SUBMISSION))
         return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+class TestPackedJsonlStore(TestJsonlStore):
+    """The same with Zstandard."""
+
+    @pytest.fixture
+    def store_url(self, tmp_path: Path) -> str:
+        """Name a directory that is not there yet."""
+        return f"jsonl:///{tmp_path}/results?compress=zstd"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
 
 from vertexq.errors import StaleFence, StoreRefused
+from vertexq.model import GcsUri
 from vertexq.stores import Store, open_store
+from vertexq.stores.parts_gs import GcsShelf
 from vertexq.testing.simulator import running_simulator
 from vertexq.testing.store_rows import STEP_BYTES, SUBMISSION, chunk, row, source_range
 
@@ -44,3 +47,26 @@ def test_a_zombie_overwrites_nothing(endpoint: str) -> None:
         found = {result.key: result.text for result in zombie.results(SUBMISSION)}
 
     assert found == {"a": "committed", "b": None}
+
+
+def test_an_upload_that_was_there_is_the_same_upload(endpoint: str) -> None:
+    """Its answer may have been lost: a part's name says which bytes it holds."""
+    shelf = GcsShelf(GcsUri.parse("gs://results/again"), storage_endpoint=endpoint)
+    name = shelf.file_name("part-x", ".jsonl", fence=1, crc32c="364b3fb7")  # crc32c of "abc"
+
+    generations = {shelf.put("s", name, BytesIO(b"abc")) for _ in range(2)}
+
+    shelf.close()
+    assert len(generations) == 1
+
+
+def test_other_bytes_under_the_same_name_are_an_error(endpoint: str) -> None:
+    """Nothing is overwritten, and nothing is taken for what it is not."""
+    shelf = GcsShelf(GcsUri.parse("gs://results/other"), storage_endpoint=endpoint)
+    name = shelf.file_name("part-x", ".jsonl", fence=1, crc32c="364b3fb7")
+    shelf.publish("s", name, b"something else")
+
+    with pytest.raises(StoreRefused, match="holds other bytes"):
+        shelf.put("s", name, BytesIO(b"abc"))
+
+    shelf.close()

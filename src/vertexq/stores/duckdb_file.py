@@ -51,6 +51,11 @@ class DuckFile:
         self._opened = 0
         self._used_at = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether this process keeps others out at the moment."""
+        return self._db is not None
+
     @contextmanager
     def connection(self) -> Generator[duckdb.DuckDBPyConnection]:
         """Keep the file open until the block ends; raise ``Unreachable`` when it cannot be had in time."""

@@ -71,7 +71,8 @@ class JsonLines(Encoding):
                     with _unpacking(source.file, source.name) as plain:
                         shutil.copyfileobj(plain, sink, _BLOCK_BYTES)
                 else:
-                    sink.writelines(self._kept(source))
+                    for line in self._kept(source):
+                        sink.write(line)
 
     def _kept(self, source: Source) -> Iterator[bytes]:
         assert source.keep is not None  # noqa: S101  (for the type checkers)
