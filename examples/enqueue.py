@@ -32,6 +32,8 @@ def report(client: vertexq.Client, status: vertexq.Status) -> None:
     print(f"\n{status.id} is {status.state}{took}{': ' + status.reason if status.reason else ''}\n")
     for outcome in vertexq.Outcome:
         print(f"  {outcome:<18}{getattr(status.counts, outcome):>12,} rows")
+    for one in status.rounds:
+        print(f"  {'tried again':<18}{one.rows:>12,} rows, {one.answered_rows:,} answered")
     print(f"  {'prompt tokens':<18}{status.usage.prompt_tokens:>12,}")
     print(f"  {'output tokens':<18}{status.usage.output_tokens + status.usage.thoughts_tokens:>12,}")
     print(f"  {'cost':<18}{status.cost:>16}\n")

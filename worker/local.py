@@ -35,6 +35,7 @@ ENVIRONMENT = PLACE / "env"
 PARTS = 4
 LOOK_S = 0.2
 DEMO_SPEED = 0.25  # 2,000 rows take eight seconds: long enough to watch them
+DEMO_BEHAVIOUR = '{"quota_rows": 0.005}'  # one row in 200 gets a 429: they are tried again, in a second round
 
 
 def main(arguments: list[str]) -> int:
@@ -66,7 +67,7 @@ def demo(*, rows: int, keep: bool) -> int:
         return _once_more(home, rows)
     stop_recorded(home)
     clean(home)
-    with running(home, keep=keep, speed=DEMO_SPEED) as stack:
+    with running(home, keep=keep, speed=DEMO_SPEED, behaviour=DEMO_BEHAVIOUR) as stack:
         code = _watched(stack, _example(rows))
         if code not in (0, 1):
             say(f"\nThe example ended with code {code}; the logs are in {stack.home / 'logs'}")
@@ -117,9 +118,9 @@ def down() -> int:
 
 
 @contextlib.contextmanager
-def running(home: Path, *, keep: bool, speed: float = 1.0) -> Generator[Stack]:
+def running(home: Path, *, keep: bool, speed: float = 1.0, behaviour: str = "{}") -> Generator[Stack]:
     """Run a stack; afterwards stop it, unless it is to be kept and nothing went wrong."""
-    stack = Stack(home, speed=speed)
+    stack = Stack(home, speed=speed, behaviour=behaviour)
     started_s = time.monotonic()
     with _signals_end_us():
         try:

@@ -41,6 +41,7 @@ PACE = {
     "VERTEXQ_LEASE_S": "5",
     "VERTEXQ_HEARTBEAT_S": "1",
     "VERTEXQ_STOP_AFTER_S": "5",
+    "VERTEXQ_RETRY_WAIT_S": "3",
 }
 
 
@@ -63,12 +64,20 @@ class Started:
 class Stack:
     """Starts and stops the processes below ``home``, in order; ``settings`` are variables that win.
 
-    ``speed`` is how many times as fast as usual the simulated jobs go.
+    ``speed`` is how many times as fast as usual the simulated jobs go, ``behaviour`` how they fare, as JSON.
     """
 
-    def __init__(self, home: Path, *, settings: Mapping[str, str] | None = None, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        speed: float = 1.0,
+        behaviour: str = "{}",
+    ) -> None:
         self.home = home.resolve()
         self._speed = speed
+        self._behaviour = behaviour
         self.environment: dict[str, str] = {}
         self._settings = dict(settings or {})
         self._started: list[Started] = []
@@ -122,7 +131,7 @@ class Stack:
         """Start the simulator on a free port; return the variables it asks for."""
         program = Path(sys.executable).with_name("vertexq")
         place = ("--port", "0", "--bucket", BUCKET, "--data-dir", self.home / "google")
-        options = (*place, "--speed", str(self._speed), "--json")
+        options = (*place, "--speed", str(self._speed), "--behaviour", self._behaviour, "--json")
         child = self._start("simulator", program, "simulate", *options, orphan_grace_s=12.0)
         log = self.log("simulator")
         await_ready(child, lambda: b"\n" in log.read_bytes(), what="the simulator", timeout_s=READY_S)

@@ -242,12 +242,14 @@ def _why_it_waits(batches: Sequence[Batch]) -> str:
     said = [batch for batch in batches if batch.state in waiting and batch.reason]
     if said:
         return max(said, key=lambda batch: batch.updated_at).reason
-    resting = [batch for batch in batches if _rests(batch) and batch.next_action_at]
-    if not resting or any(batch.state not in BATCH_TERMINAL and not _rests(batch) for batch in batches):
+    under_way = [batch for batch in batches if batch.state not in BATCH_TERMINAL]
+    if not under_way or not all(batch.round for batch in under_way):
         return ""
-    until = min(batch.next_action_at for batch in resting if batch.next_action_at)
-    rows = sum(batch.rows for batch in resting)
-    return f"{rows:,} rows rest until {until:%Y-%m-%d %H:%M:%S} UTC and are then tried again"
+    rows = f"{sum(batch.rows for batch in under_way):,} rows"
+    until = [one.next_action_at for one in under_way if _rests(one) and one.next_action_at]
+    if len(until) < len(under_way):
+        return f"{rows} are tried again"
+    return f"{rows} rest until {min(until):%Y-%m-%d %H:%M:%S} UTC and are then tried again"
 
 
 def _rests(batch: Batch) -> bool:

@@ -282,3 +282,27 @@ def test_what_keeps_a_job_from_being_made_is_said() -> None:
     assert status_of(SUBMISSION, waiting).reason == "no clear answer"
     assert status_of(replace(SUBMISSION, reason="parked for it"), waiting).reason == "parked for it"
     assert status_of(SUBMISSION, waiting[2:]).reason == status_of(done, waiting).reason == ""
+
+
+def test_a_round_says_what_it_is_about() -> None:
+    """While it rests until when, then that it runs; its rows and answers are counted."""
+    first = replace(BATCH, state=BatchState.INGESTED, successor="b-1-1")
+    ready = replace(BATCH, id="b-1-1", state=BatchState.READY, ordinal=1, round=1, rows=7)
+    rests = replace(ready, attempts=-1, next_action_at=NOW)
+    runs = replace(ready, state=BatchState.BOUND, counts=Counts(succeeded=3))
+
+    resting, running = (status_of(SUBMISSION, [first, one]) for one in (rests, runs))
+
+    assert resting.reason == "7 rows rest until 2026-11-21 12:00:00 UTC and are then tried again"
+    assert running.reason == "7 rows are tried again"
+    assert [one.resting_until for one in (*resting.rounds, *running.rounds)] == [NOW, None]
+    assert (running.rounds[0].open_rows, running.rounds[0].answered_rows) == (7, 3)
+
+
+def test_a_difference_names_its_batch() -> None:
+    """Only what is said of output that was read: a refusal has a reason, too, and is none."""
+    said = "Google counts 9 answers, its output holds 8"
+    read = replace(BATCH, state=BatchState.INGESTED, reason=said)
+    refused = replace(BATCH, id="b-1-1", state=BatchState.REFUSED, reason="no rights")
+
+    assert status_of(SUBMISSION, [read, refused]).differences == (f"{BATCH.id}: {said}",)
