@@ -30,7 +30,9 @@ class RangeAccount:
     ``own`` holds a byte a row of the batch (see ``vertexq.ranks``): how the rows came out that stand in this
     range, 0 for all others. ``costs`` are those of its rows that a better answer may replace, by index;
     ``told`` the indexes of rows of which the store was told that there may be an earlier one. ``crc32c`` is
-    that of the range's bytes up to the last committed line, ``lines`` how many lines that were.
+    that of the range's bytes up to the last committed line, ``lines`` how many lines that were. ``ahead``
+    says that a crash left a store ahead of the one that keeps the account: it may hold rows that were judged
+    otherwise when they were read again.
     """
 
     own: bytes
@@ -41,6 +43,7 @@ class RangeAccount:
     quarantined_lines: int = 0
     lines: int = 0
     crc32c: int = 0
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ def encode(account: RangeAccount) -> bytes:
         account.crc32c,
         account.lines,
         sorted(account.told),
+        account.ahead,
     ]
     return orjson.dumps(head) + b"\n" + ranks.pack(account.own, rowcosts.encode(account.costs))
 
@@ -87,8 +91,9 @@ def decode(state: bytes, *, rows: int) -> RangeAccount:
     if not state:
         return RangeAccount(own=bytes(rows))
     head, _, packed = state.partition(b"\n")
-    said: list[Any] = [*orjson.loads(head), 0, []]
-    tokens, cost_pusd, quarantined_lines, crc32c, lines, told = said[:6]
+    said: list[Any] = orjson.loads(head)
+    said += [0, [], False][len(said) - 4 :]
+    tokens, cost_pusd, quarantined_lines, crc32c, lines, told, ahead = said
     return RangeAccount(
         own=bytes(ranks.unpack(packed, rows=rows)),
         usage=_usage(tokens),
@@ -98,6 +103,7 @@ def decode(state: bytes, *, rows: int) -> RangeAccount:
         quarantined_lines=quarantined_lines,
         lines=lines,
         crc32c=crc32c,
+        ahead=ahead,
     )
 
 
@@ -125,7 +131,7 @@ def merge(batch: Merged, account: RangeAccount, *, rows: int, recounted: Spent |
     costs = rowcosts.decode(ranks.notes(batch.found, rows=rows))
     gone = recounted or Spent()
     usage, cost_pusd = _less(batch.usage + account.usage, gone.usage), batch.cost_pusd + account.cost_pusd
-    repeats = batch.repeats
+    repeats = batch.repeats or account.ahead
     best, lost = bytearray(_union(found, account.own)), list[RowCost]()
     theirs = dict(account.costs)
     for index in _both(found, account.own):

@@ -85,11 +85,13 @@ class RangeLoad:
             quarantined_lines=self._quarantined_lines,
             lines=self._lines,
             crc32c=self._checksum.value,
+            ahead=self._ahead,
         )
 
     def _restore(self, batch: Batch, done: RangeAccount) -> None:
         """Go on with an account; what others have found meanwhile is known, too."""
         self._base = ranks.unpack(batch.found, rows=batch.rows)
+        self._ahead = done.ahead or bool(self._at.stops)
         self._own, self._told = bytearray(done.own), set(done.told)
         self._quarantined_lines, self._lines, self._repeated = done.quarantined_lines, done.lines, 0
         self._checksum = RunningChecksum(self.part, done.crc32c)
