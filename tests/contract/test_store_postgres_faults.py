@@ -101,6 +101,18 @@ def test_a_lost_commit_answer_is_found_by_trying_again(url: str) -> None:
         assert sorted(result.key for result in store.results(SUBMISSION)) == ["a", "b"]
 
 
+def test_a_worker_asleep_in_its_chunk_keeps_nobody_waiting_for_ever(url: str, store: Store) -> None:
+    """Its successor hears that it must come back later, and does when the sleeper is gone."""
+    asleep = f"SELECT pg_advisory_xact_lock(hashtextextended('vertexq range {source_range().id}', 0))"
+    with psycopg.connect(url) as sleeper, open_store(f"{url}?options=-clock_timeout%3D200") as successor:
+        sleeper.execute(asleep.encode())
+        with pytest.raises(Unreachable, match="lock timeout"):
+            successor.write(chunk(row("a")), fence=2)
+
+    store.write(chunk(row("a")), fence=2)
+    assert [result.key for result in store.results(SUBMISSION)] == ["a"]
+
+
 def test_the_next_call_connects_again(url: str, store: Store) -> None:
     """A connection that the server closed is a retryable error once, and then forgotten."""
     store.write(chunk(row("a")), fence=1)

@@ -18,6 +18,8 @@ from vertexq.stores.columns import JSON_COLUMNS
 
 _UNREACHABLE = ("08", "53", "57", "58", "XX")
 """SQLSTATE classes of a server that is gone, full, going down or broken."""
+_LATER = ("25P03", "55P03")
+"""SQLSTATEs of a transaction that lay idle, and of a lock that was not to be had in time."""
 _ROWS_REFUSED = ("22", "23", "54")
 """SQLSTATE classes of data: exceptions, constraints, limits."""
 _NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -50,7 +52,7 @@ def is_about_rows(error: psycopg.Error) -> bool:
 def _is_outage(error: psycopg.Error) -> bool:
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return error.sqlstate[:2] in (*_UNREACHABLE, "40")
+    return error.sqlstate in _LATER or error.sqlstate[:2] in (*_UNREACHABLE, "40")
 
 
 def reason(error: psycopg.Error) -> str:

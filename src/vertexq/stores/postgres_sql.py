@@ -52,13 +52,17 @@ FOUND_UNIQUE: LiteralString = """
 FOUND_KIND: LiteralString = "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)"
 
 # A server may be set to lose the last commits in a crash; the ledger believes ours, so they must stay.
+# A worker that sleeps in the middle of a chunk must not keep its successor waiting for ever, unless somebody
+# has set these times otherwise (options=-clock_timeout… in the URL).
 # One message for all of it: while rows are parsed in another thread, each answer waits for its turn.
 BEGIN_RANGE: LiteralString = """
     BEGIN ISOLATION LEVEL READ COMMITTED;
-    SELECT pg_advisory_xact_lock(hashtextextended('vertexq range ' || %(range)s, 0)),
-        CASE current_setting('synchronous_commit')
-            WHEN 'off' THEN set_config('synchronous_commit', 'on', true)
-        END;
+    SELECT CASE current_setting('synchronous_commit')
+            WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END,
+        CASE current_setting('lock_timeout') WHEN '0' THEN set_config('lock_timeout', '30s', true) END,
+        CASE current_setting('idle_in_transaction_session_timeout')
+            WHEN '0' THEN set_config('idle_in_transaction_session_timeout', '60s', true) END;
+    SELECT pg_advisory_xact_lock(hashtextextended('vertexq range ' || %(range)s, 0));
     SAVEPOINT vertexq_rows;
     SELECT position, state, fence FROM vertexq_progress WHERE range_id = %(range)s
 """
