@@ -1,7 +1,7 @@
 """Writers of a file store that are killed before or after their n-th change of the disk, for every n.
 
-``python -m tests.contract.dying_shelf DIRECTORY`` lets one writer after the other die, each in a folder of its
-own and one change later, looks at what it left, lets another one go on, and prints how many died.
+``python -m tests.contract.dying_shelf DIRECTORY`` lets one writer after the other die, each in its own folder
+and one change later, looks at what it left, lets another one go on, and prints how many died.
 """
 
 from __future__ import annotations

@@ -19,7 +19,11 @@ from vertexq.stores.parts import folder_name
         ("sqlite:///results.db", "SqliteStore"),
         ("postgresql://user:word@host/db", "PostgresStore"),
         ("jsonl:///results", "JsonlStore"),
+        ("jsonl:///results?compress=zstd&columns=key,text", "JsonlStore"),
         ("jsonl+gs://bucket/prefix", "JsonlGcsStore"),
+        ("parquet:///results", "ParquetStore"),
+        ("parquet+gs://bucket/prefix?columns=key,text", "ParquetGcsStore"),
+        ("duckdb:///results.duckdb?table=answers", "DuckdbStore"),
     ],
 )
 def test_the_scheme_picks_the_store(url: str, kind: str) -> None:
@@ -36,7 +40,25 @@ def test_an_unknown_scheme_lists_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "results.db", "sqlite://", "sqlite:///", "sqlite:///:memory:", "jsonl:///", "jsonl+gs:///x"]
+    "url",
+    [
+        *(
+            "",
+            "results.db",
+            "sqlite://",
+            "sqlite:///",
+            "sqlite:///:memory:",
+            "duckdb:///",
+            "duckdb:///:memory:",
+        ),
+        *("jsonl:///", "jsonl+gs:///x", "jsonl:///d?compress=lz4", "jsonl:///d?pack=zstd", "parquet:///"),
+        *(
+            "parquet:///d?table=t",
+            "parquet:///d?compress=zstd",
+            "parquet+gs:///x",
+            "duckdb:///f?columns=text",
+        ),
+    ],
 )
 def test_a_url_that_names_no_place_is_refused(url: str) -> None:
     """Before anything is created."""

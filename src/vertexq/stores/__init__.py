@@ -50,6 +50,7 @@ def _load(point: EntryPoint, url: str) -> type[Store]:
     except ImportError as error:
         raise BadSettings(
             f"the store {without_secrets(url)} needs the package {error.name!r}, which is not installed; "
-            "install vertexq[postgres] for PostgreSQL, vertexq[worker] for gs://"
+            "install vertexq[postgres] for PostgreSQL, [duckdb] for DuckDB, [parquet] for Parquet, "
+            "[worker] for gs://"
         ) from error
     return kind
