@@ -29,7 +29,7 @@ from vertexq.steps.services import Services
 MODEL = "gemini-2.5-flash"
 WORKERS, HANDS, LIFE_S = 2, 4, 4.0
 SLOTS, ROWS = 12, 30
-LATE_S, END_S = 0.3, 90.0
+LATE_S, END_S = 0.3, 110.0
 _JOBS = "aiplatform.projects.locations.batchPredictionJobs"
 _WRONG = (
     (Action.ACCEPT_THEN_DROP, 503), (Action.ACCEPT_THEN_REFUSE, 503), (Action.GARBLE, 503),
