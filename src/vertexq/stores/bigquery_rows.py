@@ -15,8 +15,10 @@ from vertexq.stores.bigquery_sql import CHUNK, LINE, ROW
 from vertexq.stores.columns import JSON_COLUMNS, instant
 
 ROW_LIMIT_BYTES = 60 * 1024 * 1024
-"""Of one line; BigQuery takes 100 MB (https://docs.cloud.google.com/bigquery/quotas, read 2026-11), but what is
-read back must fit into one answer."""
+"""Of one line. BigQuery takes 100 MB, but what is read back must fit into one answer.
+
+https://docs.cloud.google.com/bigquery/quotas (read 2026-11)
+"""
 
 _JSON_NAMES = tuple(RESULT_COLUMNS[at] for at in JSON_COLUMNS)
 
