@@ -9,7 +9,7 @@ PIP_OPTIONS := -qq --disable-pip-version-check --no-input
 EXTRAS := worker,postgres,local,flower,zstd,parquet,duckdb,schema
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev aiplatform demo up down flower test lint format bench constraints clean
+.PHONY: help install dev aiplatform peers demo up down flower test lint format bench constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,8 @@ install: .venv/.installed  ## make .venv with all that runs
 dev: .venv/.dev  ## and what is needed to work on vertexq
 
 aiplatform: .venv-aiplatform/.installed  ## an environment for google-cloud-aiplatform, whose pins clash with ours
+
+peers: .venv-peers/.installed .venv-peers-curator/.installed  ## environments for what `make bench` compares with
 
 demo: install  ## run everything on this machine, with a simulated Google (KEEP=1 leaves it running, ROWS=2000)
 	@$(BIN)/python -m worker.local demo --rows $(ROWS) $(if $(KEEP),--keep)
@@ -44,7 +46,7 @@ format: dev  ## put the code in order
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: dev  ## measure; one JSON object a line
+bench: dev  ## measure; one JSON object a line (make peers first, to compare with others)
 	@$(BIN)/python -m benchmarks
 
 constraints: pyproject.toml  ## write the versions of today into constraints*.txt
@@ -52,7 +54,7 @@ constraints: pyproject.toml  ## write the versions of today into constraints*.tx
 
 clean: ## remove everything that was made here, data of demos included
 	@test ! -x $(BIN)/python || $(BIN)/python -m worker.local down
-	rm -rf .venv .venv-aiplatform .vertexq build dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf .venv .venv-aiplatform .venv-peers .venv-peers-curator .vertexq build dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -75,3 +77,17 @@ clean: ## remove everything that was made here, data of demos included
 	.venv-aiplatform/bin/python -m pip install $(PIP_OPTIONS) --upgrade pip
 	.venv-aiplatform/bin/python -m pip install $(PIP_OPTIONS) -c constraints-aiplatform.txt google-cloud-aiplatform
 	@touch $@
+
+.venv-peers/.installed: constraints-peers.txt
+	$(call peer,peers,litellm)
+
+.venv-peers-curator/.installed: constraints-peers-curator.txt
+	$(call peer,peers-curator,bespokelabs-curator)
+
+define peer
+@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer was not found on PATH (set PYTHON=...)'; exit 2; }
+test -x .venv-$(1)/bin/python || $(PYTHON) -m venv .venv-$(1)
+.venv-$(1)/bin/python -m pip install $(PIP_OPTIONS) --upgrade pip
+.venv-$(1)/bin/python -m pip install $(PIP_OPTIONS) -c constraints-$(1).txt $(2)
+@touch $@
+endef

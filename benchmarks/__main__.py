@@ -8,11 +8,13 @@ import sys
 import orjson
 import structlog
 
-from benchmarks import check, creates, enqueue, memory, parquet, parse, poll, postgres
+from benchmarks import check, creates, enqueue, memory, parquet, parse, peers, poll, postgres, processes
 from benchmarks.measure import Measured
 
 ALL = {
     "parse": parse.run,
+    "peers": peers.run,
+    "processes": processes.run,
     "check": check.run,
     "postgres": postgres.run,
     "parquet": parquet.run,

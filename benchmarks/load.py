@@ -49,7 +49,7 @@ def ingest(
 async def _ingest(home: Path, endpoint: str, store_url: str, rows: int, storage: object) -> float:
     async with services(home, endpoint, store_url) as opened:
         ready = opened if storage is None else replace(opened, storage=cast("Storage", storage))
-        _enter_batch(ready.ledger, rows)
+        enter_batch(ready.ledger, rows)
         await ready.stores.call("results", lambda store: store.location(BATCH))  # opens it
         started = time.perf_counter()
         while ready.ledger.batch(BATCH).state is BatchState.ENDED:
@@ -81,7 +81,7 @@ async def services(home: Path, endpoint: str, store_url: str) -> AsyncGenerator[
         )
 
 
-def _enter_batch(ledger: Ledger, rows: int) -> None:
+def enter_batch(ledger: Ledger, rows: int) -> None:
     """Walk a submission through the ledger to where its one job has ended."""
     new = NewSubmission(
         id="bench",
