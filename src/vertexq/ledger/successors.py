@@ -57,8 +57,8 @@ class Successors(LedgerPart):
     def succeed(self, left: Sequence[tuple[Batch, BatchFields]], new: NewBatch, *, claim: Claim) -> None:
         """Enter the batch that takes over rows of others, and write down what is left to these: all or none.
 
-        It waits for its turn once it has rested (``NewBatch.rest_s``). Raise ``Conflict`` when somebody else
-        was first.
+        The claim is on their submission. The new batch waits for its turn once it has rested
+        (``NewBatch.rest_s``). Raise ``Conflict`` when somebody else was first.
         """
         with self._writing() as connection:
             now = database_now(connection)
@@ -67,7 +67,7 @@ class Successors(LedgerPart):
                     connection, Record.BATCH, batch.id, version=batch.version, now=now,
                     values={**fields, "successor": new.id}, claim=claim,
                 )  # fmt: skip
-            row = new_row(left[0][0].submission_id, new, now)
+            row = new_row(claim.id, new, now)
             connection.execute(insert(batches).values(**row))
             connection.execute(insert(audit), [first_audit(Record.BATCH, row, now, claim.owner)])
 
