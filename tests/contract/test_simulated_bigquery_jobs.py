@@ -69,7 +69,7 @@ def test_a_lost_answer_leaves_the_job(client: Api, simulator: Simulator) -> None
     """After a drop the id says whether the load took effect."""
     simulator.faults.add(Fault(method="bigquery.jobs.insert", action=Action.ACCEPT_THEN_DROP))
     job_id = f"load-{uuid.uuid4().hex}"
-    with pytest.raises(Exception, match="Connection aborted|RemoteDisconnected"):
+    with pytest.raises(Exception, match=r"Connection aborted|RemoteDisconnected"):
         _load(client, [{"key": "a"}], job_id)
 
     assert client.get_job(job_id).result().state == "DONE"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import orjson
 
-from vertexq.errors import PreconditionFailed
 from vertexq.simulator.bigquery.fields import (
     Field,
     definitions,
     fields_from,
     fields_of,
     merged,
-    schema_resource,
 )
 from vertexq.simulator.bigquery.names import (
     DatasetName,
@@ -28,6 +24,7 @@ from vertexq.simulator.bigquery.names import (
     not_found,
     quoted,
 )
+from vertexq.simulator.bigquery.tables import Table, kept, now_us, table_from
 from vertexq.simulator.bigquery.warehouse import Database
 
 _OURS = frozenset(
@@ -44,73 +41,6 @@ _OURS = frozenset(
         "location",
     }
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """A table as it was from ``start_us`` to ``end_us``, kept in the schema ``_past``."""
-
-    start_us: int
-    end_us: int
-    copy: str
-    marks: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table or a view. ``marks`` says how many rows it had from which moment on, oldest first."""
-
-    name: TableName
-    fields: tuple[Field, ...] = ()
-    about: Json = field(default_factory=dict[str, object])
-    view: str = ""
-    location: str = "US"
-    created_us: int = 0
-    changed_us: int = 0
-    marks: tuple[tuple[int, int], ...] = ()
-    past: tuple[Past, ...] = ()
-
-    @property
-    def etag(self) -> str:
-        """Return what changes with the metadata."""
-        return f'"{self.changed_us:x}"'
-
-    def resource(self, origin: str) -> dict[str, object]:
-        """Return the ``Table``; ``origin`` is the simulator's scheme and host."""
-        name = self.name
-        path = f"projects/{name.project}/datasets/{name.dataset}/tables/{name.table}"
-        said: dict[str, object] = {
-            "kind": "bigquery#table",
-            "etag": self.etag,
-            "id": str(name),
-            "selfLink": f"{origin}/bigquery/v2/{path}",
-            "tableReference": name.reference(),
-            "type": "VIEW" if self.view else "TABLE",
-            "location": self.location,
-            "creationTime": str(self.created_us // 1000),
-            "lastModifiedTime": str(max(self.changed_us, *(at for at, _ in self.marks[-1:]), 0) // 1000),
-            "schema": schema_resource(self.fields),
-        }
-        return {**self.about, **said} | ({} if self.view else {"numRows": str(self.rows)})
-
-    @property
-    def rows(self) -> int:
-        """How many rows it has."""
-        return self.marks[-1][1] if self.marks else 0
-
-    def check_etag(self, etag: str) -> None:
-        """Raise ``PreconditionFailed`` (412) when ``etag`` is given and another one."""
-        if etag and etag not in {"*", self.etag}:
-            raise PreconditionFailed(
-                f"Precondition Failed: the etag of table {self.name} is another one",
-                status=412,
-                code="conditionNotMet",
-            )
-
-
-def now_us() -> int:
-    """Return the time in microseconds since 1970."""
-    return time.time_ns() // 1000
 
 
 class Catalog:
@@ -174,14 +104,14 @@ class Catalog:
         location = str(self.dataset(name)["location"])
         sql = "SELECT body FROM _sim.tables WHERE project = ? AND dataset = ? ORDER BY name"
         found = self.database.run(sql, [name.project, name.dataset])
-        return [_table_from(orjson.loads(body), location) for (body,) in found]
+        return [table_from(orjson.loads(body), location) for (body,) in found]
 
     def find(self, name: TableName) -> Table | None:
         """Return a table, or None; raise ``NotFound`` when not even the dataset is there."""
         location = str(self.dataset(name.home)["location"])
         sql = "SELECT body FROM _sim.tables WHERE project = ? AND dataset = ? AND name = ?"
         found = self.database.run(sql, [name.project, name.dataset, name.table])
-        return _table_from(orjson.loads(found[0][0]), location) if found else None
+        return table_from(orjson.loads(found[0][0]), location) if found else None
 
     def table(self, name: TableName) -> Table:
         """Return a table; raise ``NotFound``."""
@@ -255,7 +185,7 @@ class Catalog:
         changed = table if same else replace(table, changed_us=max(now_us(), table.changed_us + 1))
         self.forget(table.name)
         name = table.name
-        body = orjson.dumps(_kept(changed)).decode()
+        body = orjson.dumps(kept(changed)).decode()
         self.database.run(
             "INSERT INTO _sim.tables VALUES (?, ?, ?, ?)", [name.project, name.dataset, name.table, body]
         )
@@ -269,39 +199,3 @@ def _location(said: Json) -> str:
 
 def _about(said: Json) -> Json:
     return {name: value for name, value in said.items() if name not in _OURS}
-
-
-def _kept(table: Table) -> dict[str, object]:
-    return {
-        "name": [table.name.project, table.name.dataset, table.name.table],
-        "schema": schema_resource(table.fields),
-        "about": table.about,
-        "view": table.view,
-        "created_us": table.created_us,
-        "changed_us": table.changed_us,
-        "marks": table.marks,
-        "past": [[past.start_us, past.end_us, past.copy, past.marks] for past in table.past],
-    }
-
-
-def _table_from(kept: Any, location: str) -> Table:
-    project, dataset, table = kept["name"]
-    past = (
-        Past(start_us=start, end_us=end, copy=copy, marks=_marks(marks))
-        for start, end, copy, marks in kept["past"]
-    )
-    return Table(
-        name=TableName(project=project, dataset=dataset, table=table),
-        fields=fields_from(kept["schema"]),
-        about=kept["about"],
-        view=kept["view"],
-        location=location,
-        created_us=kept["created_us"],
-        changed_us=kept["changed_us"],
-        marks=_marks(kept["marks"]),
-        past=tuple(past),
-    )
-
-
-def _marks(marks: list[list[int]]) -> tuple[tuple[int, int], ...]:
-    return tuple((moment, rows) for moment, rows in marks)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vertexq.simulator.bigquery.catalog import Catalog, Past, Table, now_us
+from vertexq.simulator.bigquery.catalog import Catalog
 from vertexq.simulator.bigquery.fields import definitions
 from vertexq.simulator.bigquery.names import invalid, quoted
+from vertexq.simulator.bigquery.tables import Past, Table, now_us
 
 
 def mark(catalog: Catalog, table: Table) -> Table:

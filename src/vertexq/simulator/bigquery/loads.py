@@ -16,11 +16,12 @@ from typing import IO, Any, cast
 
 import orjson
 
-from vertexq.simulator.bigquery.catalog import Catalog, Table
+from vertexq.simulator.bigquery.catalog import Catalog
 from vertexq.simulator.bigquery.cells import BadCell, cell_in, cell_sql
 from vertexq.simulator.bigquery.fields import Field, fields_from
 from vertexq.simulator.bigquery.history import mark
 from vertexq.simulator.bigquery.names import Json, TableName, invalid, listed, quoted, table_from
+from vertexq.simulator.bigquery.tables import Table
 from vertexq.simulator.bigquery.writing import Write, target_table
 
 _BATCH_ROWS = 5_000

@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from vertexq.simulator.bigquery.catalog import Catalog, Table
+from vertexq.simulator.bigquery.catalog import Catalog
 from vertexq.simulator.bigquery.cells import BadCell
 from vertexq.simulator.bigquery.history import mark
 from vertexq.simulator.bigquery.loads import cells_of, insert
 from vertexq.simulator.bigquery.names import Json, TableName, inner, invalid, listed
+from vertexq.simulator.bigquery.tables import Table
 
 _REMEMBERED_S = 60.0
 

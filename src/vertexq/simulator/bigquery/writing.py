@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vertexq.simulator.bigquery.catalog import Catalog, Table
+from vertexq.simulator.bigquery.catalog import Catalog
 from vertexq.simulator.bigquery.fields import Field, definitions, schema_resource
 from vertexq.simulator.bigquery.history import keep, mark, renumber
 from vertexq.simulator.bigquery.names import Json, TableName, duplicate, invalid, listed, not_found, quoted
+from vertexq.simulator.bigquery.tables import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
