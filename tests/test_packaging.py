@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
