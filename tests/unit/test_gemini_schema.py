@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import orjson
@@ -131,3 +133,19 @@ def test_no_more_schemas_are_kept_than_a_bound() -> None:
 
     assert found == [None] * 1_000
     assert len(schemas) <= 128
+
+
+def test_without_the_library_it_is_said_what_to_install() -> None:
+    """Whoever validates needs the extra where the workers run; nobody else does."""
+    code = (
+        "import sys; sys.modules['jsonschema_rs'] = None\n"
+        "from vertexq.families.gemini_json import JsonJudge\n"
+        "JsonJudge()\n"
+        "try:\n    JsonJudge(validate=True)\n"
+        "except Exception as error:\n    print(type(error).__name__, error)"
+    )
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert said.stdout.startswith("BadSettings ")
+    assert "pip install 'vertexq[schema]'" in said.stdout
