@@ -52,7 +52,7 @@ class Store(ABC):
     """The same in bytes of the source; whichever is reached first ends the chunk."""
 
     takes_ledger: ClassVar[bool] = False
-    """Whether the constructor takes ``ledger_url=`` and ``name=``, as one without a memory of its own does."""
+    """Whether the constructor takes ``ledger_url=`` and ``name=``, as one with no memory of its own does."""
 
     def __init__(self, url: str) -> None:
         self.url = url
