@@ -104,6 +104,8 @@ def instant(value: str | datetime | None) -> datetime | None:
         return None
     try:
         read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        if read.tzinfo is UTC:  # as Google writes it, nearly always
+            return read
         return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
