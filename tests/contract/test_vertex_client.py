@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -167,6 +168,22 @@ async def test_a_list_goes_to_the_last_page(transport: Transport) -> None:
     assert [query.get("pageToken") for query in asked] == [None, ["two"], ["three"]]
     assert {query["filter"][0] for query in asked} == {wanted}
     assert all("readMask" in query and "fields" in query for query in asked)
+
+
+async def test_pages_are_asked_for_one_by_one_and_with_few_fields(transport: Transport) -> None:
+    """Who needs no more pages closes the listing; what a job was made from is not sent over."""
+    pages = [{"batchPredictionJobs": [JOB, JOB], "nextPageToken": "two"}, {"batchPredictionJobs": [JOB]}]
+    async with listening(in_turn(*map(json_answer, pages))) as server:
+        vertex = Vertex(transport, endpoint=server.url)
+        async with aclosing(vertex.pages("p", "us-central1", filter="labels.vertexq:*")) as listing:
+            first = await anext(listing)
+
+    (heard,) = server.heard
+    query = parse_qs(urlsplit(heard.target).query)
+    assert [job.name for job in first] == [NAME, NAME]
+    assert query["pageSize"] == ["100"]
+    assert query["readMask"] == ["name,labels,state,error,outputInfo,completionStats,createTime,startTime"]
+    assert query["fields"] == [f"nextPageToken,batchPredictionJobs({query['readMask'][0]})"]
 
 
 async def test_a_list_of_nothing_is_empty(transport: Transport) -> None:

@@ -17,8 +17,8 @@ _COPY = re.compile(rb"COPY [^\0]*FROM STDIN")
 class Wire:
     """A TCP proxy before the server at ``server_port``; use it as a context.
 
-    With ``cut_every`` it hangs up in place of the answer to every so manieth COMMIT (0: never), which has
-    taken effect. With ``hold_after_bytes`` a COPY gets no further than that and ``held`` is set.
+    With ``cut_every`` N it hangs up in place of the answer to every Nth COMMIT, which has taken effect (0:
+    never). With ``hold_after_bytes`` a COPY gets no further than that and ``held`` is set.
     """
 
     server_port: int
