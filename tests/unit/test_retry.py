@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vertexq.retry import Backoff, poll_wait_s, spread
+from vertexq.retry import Backoff, look_wait_s, poll_wait_s, spread
 
 ALL = 1.0 - 2**-53
 """The largest luck there is."""
@@ -47,3 +47,11 @@ def test_waits_are_spread_over_their_upper_half(luck: float, wait_s: float) -> N
 def test_a_job_is_looked_at_after_a_tenth_of_its_age(age_s: float, wait_s: float) -> None:
     """Between 30 s and 10 minutes; a clock that ran backwards does no harm."""
     assert poll_wait_s(age_s, first_s=30, longest_s=600, luck=ALL) == pytest.approx(wait_s)
+
+
+def test_looks_are_close_at_first_and_two_seconds_apart_later() -> None:
+    """A fifth of the quiet time: a producer that has waited for a minute asks 30 times a minute."""
+    waits = [look_wait_s(quiet_s) for quiet_s in (0.0, 0.5, 1.0, 5.0, 60.0)]
+
+    assert waits == [0.1, 0.1, 0.2, 1.0, 2.0]
+    assert look_wait_s(60.0, longest_s=0.5) == 0.5
