@@ -92,6 +92,8 @@ class House:
             "VERTEXQ_BROKER_URL": f"redis+socket://{self.home}/nobody.sock",
             "VERTEXQ_STORE_RESULTS": f"sqlite:///{self.home}/results.db",
             "VERTEXQ_STORE_LINES": f"jsonl:///{self.home}/lines",
+            "VERTEXQ_STORE_DUCK": f"duckdb:///{self.home}/results.duckdb",
+            "VERTEXQ_STORE_PARQUET": f"parquet:///{self.home}/parquet",
         }
 
     def with_options(self, **changes: float) -> House:
@@ -142,6 +144,8 @@ async def built(home: Path, timing: Timing) -> AsyncGenerator[House]:
         urls = {
             "results": f"sqlite:///{home}/results.db",
             "lines": f"jsonl:///{home}/lines",
+            "duck": f"duckdb:///{home}/results.duckdb",
+            "parquet": f"parquet:///{home}/parquet",
             "cloud": "jsonl+gs://staging/results",
         }
         stores = StoreBook(urls, storage_endpoint=simulator.url, ledger_url=f"sqlite:///{home}/ledger.db")

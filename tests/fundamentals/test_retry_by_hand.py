@@ -40,7 +40,7 @@ async def ended(house: House, behaviour: Behaviour, *, name: str = "one", store:
     house.simulator.behaviours.clear()
 
 
-@pytest.mark.parametrize("store", ["results", "lines"])
+@pytest.mark.parametrize("store", ["results", "lines", "duck", "parquet"])
 async def test_failed_and_missing_rows_are_tried_again(house: House, store: str) -> None:
     """Their rows in the store are replaced; the others are not paid for twice."""
     await ended(house, Behaviour(bad_rows=0.3, missing_rows=0.3), store=store)
@@ -186,6 +186,23 @@ async def test_what_google_refused_may_be_sent_by_hand(house: House) -> None:
 
     assert parked.state is SubmissionState.PARKED
     assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, len(PROMPTS))
+    check_sums(house, "one")
+
+
+async def test_what_was_refused_twice_goes_on_once(house: House) -> None:
+    """Its rows are the second batch's: enqueued again, the first is not sent beside it."""
+    house.simulator.faults.add(Fault(method=f"{JOBS}.create", action=Action.REFUSE, status=403, times=2))
+    with house.client() as client:
+        client.submit(PROMPTS, model=MODEL, store="results", id="one")
+        await house.until_rest("one")
+        client.retry("one", outcomes=["missing"])
+        again = await house.until_rest("one")
+        client.submit(PROMPTS, model=MODEL, store="results", id="one")
+        status = await house.until_rest("one")
+
+    assert again.state is SubmissionState.PARKED
+    assert status.counts.succeeded == len(PROMPTS)
+    assert len(house.simulator.accepted) == 1
     check_sums(house, "one")
 
 

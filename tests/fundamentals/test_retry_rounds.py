@@ -56,6 +56,18 @@ async def test_what_was_turned_away_succeeds_in_the_second_round(patient: House)
     check_sums(patient, "one")
 
 
+@pytest.mark.parametrize("store", ["lines", "duck", "parquet"])
+async def test_rounds_land_in_every_kind_of_store(patient: House, store: str) -> None:
+    """A third is turned away twice: what the store holds is the account, each key once."""
+    patient.simulator.behaviours.set(Behaviour(quota_rows=0.3, missing_rows=0.2, blocked_rows=0.2))
+    with patient.client() as client:
+        client.submit(PROMPTS, model=MODEL, store=store, id="one")
+        await patient.until_rest("one")
+
+    assert len(batches_of(patient, "one")) == 3
+    check_sums(patient, "one")
+
+
 async def test_what_is_always_turned_away_has_failed_after_the_last_round(patient: House) -> None:
     """Two rounds, no more; each row keeps Google's own message."""
     patient.simulator.behaviours.set(Behaviour(quota_rows=1.0))

@@ -196,8 +196,11 @@ def _with_terms(connection: Connection, known: Submission, terms: Terms, now: da
 
 
 def _go_on(connection: Connection, known: Submission, now: datetime) -> Submission:
-    """Take a parked submission up again: what was refused is ready once more, and waits for its turn."""
-    ours = select(batches).where(batches.c.submission_id == known.id)
+    """Take a parked submission up again: what was refused is ready once more, and waits for its turn.
+
+    A refused batch whose rows another one has taken over is not sent again.
+    """
+    ours = select(batches).where(batches.c.submission_id == known.id, batches.c.successor == "")
     refused = connection.execute(ours.where(batches.c.state == BatchState.REFUSED)).mappings()
     for row in refused.all():
         values = {"state": BatchState.READY, "reason": ""}

@@ -174,4 +174,5 @@ def _batches(file: BinaryIO, columns: list[str] | None = None) -> Iterator[Any]:
 
 def _write(writer: Any, tables: list[Any]) -> None:
     table = pa.concat_tables(tables)
-    writer.write_table(table, row_group_size=table.num_rows)
+    if table.num_rows:  # every row of a part may have been replaced by a better one
+        writer.write_table(table, row_group_size=table.num_rows)
