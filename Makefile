@@ -9,7 +9,7 @@ PIP_OPTIONS := -qq --disable-pip-version-check --no-input
 EXTRAS := worker,postgres,local,flower,zstd,parquet,duckdb,schema
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev aiplatform peers demo up down flower test lint format bench constraints clean
+.PHONY: help install dev aiplatform peers demo up down flower test lint format bench faults constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ lint: dev  ## the part of it that runs no test
 format: dev  ## put the code in order
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+faults: dev  ## the long fault runs, in full size; one JSON object a line
+	@$(BIN)/python -m tests.acceptance.million
 
 bench: dev  ## measure; one JSON object a line (make peers first, to compare with others)
 	@$(BIN)/python -m benchmarks

@@ -40,6 +40,7 @@ BUCKET = "reading"
 OUTPUT = GcsUri(bucket=BUCKET, name="out")
 MANIFEST = GcsUri(bucket=BUCKET, name="manifest.jsonl")
 LIFE_S = 60.0
+LONG_LIFE_S = 600.0
 _STEPS = {
     TaskName.INGEST: steps.ingest,
     TaskName.SETTLE: steps.settle,
@@ -74,12 +75,12 @@ class Letters:
 
     def __init__(self, names: Sequence[str], rng: Random | None = None) -> None:
         self.waiting: deque[tuple[TaskName, tuple[str, ...]]] = deque()
-        self._ids = {*names, *(f"b-{name}-0" for name in names)}
+        self._names = tuple(names)
         self._rng = rng
 
     def send(self, task: TaskName, *args: str) -> None:
         """Keep a hint."""
-        if args[0] not in self._ids:
+        if not any(args[0] == name or args[0].startswith(f"b-{name}-") for name in self._names):
             return
         for _ in range(2 if self._rng else 1):
             at = self._rng.randrange(len(self.waiting) + 1) if self._rng else len(self.waiting)
@@ -97,7 +98,8 @@ def _live(site: Site, names: Sequence[str], failpoint: str, hands: int, seed: in
     os.setpgid(0, 0)  # a failpoint kills its process group
     failpoints.arm(failpoint)
     letters = Letters(names, Random(seed) if seed else None)
-    asyncio.run(asyncio.wait_for(_read(site, names, letters, hands), LIFE_S))
+    life_s = LIFE_S if failpoint or seed or len(names) > 1 else LONG_LIFE_S
+    asyncio.run(asyncio.wait_for(_read(site, names, letters, hands), life_s))
 
 
 async def _read(site: Site, names: Sequence[str], letters: Letters, hands: int) -> None:
@@ -146,33 +148,37 @@ def manifest(rows: int) -> bytes:
 
 
 def enter(
-    ledger: Ledger, submission_id: str, *, rows: int, store: str, directory: str = str(OUTPUT)
-) -> Batch:
-    """Walk a submission through the ledger to where its one job has ended."""
+    ledger: Ledger, submission_id: str, *, rows: int, store: str, directories: Sequence[str] = (str(OUTPUT),)
+) -> list[Batch]:
+    """Walk a submission through the ledger to where its jobs have ended: one for each output directory."""
     new = NewSubmission(
-        id=submission_id,
-        fingerprint="f",
-        model=MODEL,
-        store=store,
-        source_kind=SourceKind.GCS,
+        id=submission_id, fingerprint="f", model=MODEL, store=store, source_kind=SourceKind.GCS,
         source="gs://b/x",
-    )
+    )  # fmt: skip
     ledger.enqueue(new)
     claim = ledger.claim(Record.SUBMISSION, submission_id, owner="test", lease_s=60)
     assert claim is not None
     submission = ledger.move_submission(
         ledger.submission(submission_id), SubmissionState.STAGING, claim=claim
     )
-    batch = NewBatch(
-        id=f"b-{submission_id}-0", ordinal=0, rows=rows, input_uri="gs://reading/in.jsonl",
-        input_generation=1, input_bytes=1, manifest_uri=str(MANIFEST), project="p", location="l", model=MODEL,
-    )  # fmt: skip
-    ledger.add_batches(submission, [batch], claim=claim)
+    batches = [
+        NewBatch(
+            id=f"b-{submission_id}-{n}", ordinal=n, rows=rows, input_uri="gs://reading/in.jsonl",
+            input_generation=1, input_bytes=1, manifest_uri=str(MANIFEST), project="p", location="l",
+            model=MODEL,
+        )
+        for n in range(len(directories))
+    ]  # fmt: skip
+    ledger.add_batches(submission, batches, claim=claim)
     ledger.release(claim)
-    held = ledger.claim(Record.BATCH, batch.id, owner="test", lease_s=60)
+    return [_end(ledger, one.id, directory) for one, directory in zip(batches, directories, strict=True)]
+
+
+def _end(ledger: Ledger, batch_id: str, directory: str) -> Batch:
+    held = ledger.claim(Record.BATCH, batch_id, owner="test", lease_s=60)
     assert held is not None
     sending = ledger.start_sending(
-        ledger.batch(batch.id), claim=held, output_prefix=directory, bounds=Bounds(jobs=100_000)
+        ledger.batch(batch_id), claim=held, output_prefix=directory, bounds=Bounds(jobs=100_000)
     )
     assert isinstance(sending, Batch)
     bound = ledger.move_batch(sending, BatchState.BOUND, claim=held, job_name="projects/1/locations/l/jobs/1")
