@@ -296,6 +296,17 @@ async def test_a_list_that_cannot_be_had_is_said_and_asked_for_later(
     assert {(batch.reason, batch.attempts) for batch in _bound(house)} == {("", 0)}
 
 
+async def test_a_list_that_breaks_off_keeps_what_it_has_shown(house: House) -> None:
+    """The first page is noted; only the job on the second is put off, and says why."""
+    house.simulator.behaviours.set(WAITING)
+    patient = await _with_jobs(house, 101, state="PENDING")
+    house.simulator.faults.add(Fault(method=LIST, action=Action.REFUSE, status=403, skip=1))
+    await _poll(patient)
+
+    assert _due(house) == 0
+    assert Counter("403" in batch.reason for batch in _batches(house)) == {True: 1, False: 100}
+
+
 async def test_jobs_of_others_do_not_make_a_poll_longer_than_single_looks(house: House) -> None:
     """Two jobs are due in a project where others run hundreds: the list is left after two pages."""
     house.simulator.behaviours.set(WAITING)
