@@ -89,7 +89,7 @@ class Receiver:
         assert request.content_type == "application/json"
         self.requests.append(received)
         answer = self.answering(received, len(self.requests))
-        if isinstance(answer, float):
+        if isinstance(answer, int | float):
             await asyncio.sleep(answer)  # the silence is what is tested
             return web.Response(status=204)
         if answer is None:

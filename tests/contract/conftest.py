@@ -1,15 +1,21 @@
-"""Ledgers to test against: a fresh one for each test, on SQLite and on a real PostgreSQL."""
+"""Ledgers to test against, fresh for each test, on SQLite and on a real PostgreSQL; and a certificate."""
 
 from __future__ import annotations
 
 import multiprocessing
+import ssl
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from multiprocessing.pool import Pool
 from pathlib import Path
 
 import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from vertexq.embedded import Postgres
 from vertexq.ledger import Ledger
@@ -50,3 +56,20 @@ def processes() -> Iterator[Pool]:
     """Start four processes that race against one another; they import vertexq once."""
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         yield pool
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """Give a server's context with a certificate it signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    begin = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(begin).not_valid_after(begin + timedelta(days=1))
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    file.write_bytes(pem + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.contract.delivering import TARGET, a_worker, deliver_all, put, with_options
+from tests.contract.loopback import listening
 from tests.receiving import OLD_SECRET, SECRET, Received, receiving
 from vertexq import steps
 from vertexq.webhooks.verdict import WAITS_S
@@ -227,6 +229,20 @@ async def test_no_spelling_of_this_machine_is_reached_unless_allowed(tmp_path: P
             (told,) = it.ledger.told("s-1")
             assert told.waiting == 1
             assert "allow_private=true" in told.reason or "metadata" in told.reason or "no " in told.reason
+
+
+async def test_a_receiver_whose_certificate_nobody_vouches_for_gets_nothing(
+    tmp_path: Path, tls: ssl.SSLContext
+) -> None:
+    """HTTPS is checked, and there is no option against that."""
+    async with listening(lambda _heard: b"HTTP/1.1 204 \r\n\r\n", tls=tls) as server:
+        url = f"webhook+{server.url}/?secret_env=HOOK_SECRET&allow_private=true"
+        async with a_worker(tmp_path, url) as it:
+            put(it.ledger, "m-1")
+            await steps.deliver(it, TARGET)
+
+            assert server.heard == []
+            assert "ClientConnectorCertificateError" in it.ledger.told("s-1")[0].reason
 
 
 async def test_no_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.contract.loopback import QUICK, Heard, Loopback, answer, in_turn, json_answer, listening
 from vertexq.errors import (
@@ -290,23 +286,6 @@ async def test_a_host_without_a_good_certificate_is_unreachable(tls: ssl.SSLCont
             await transport.call("POST", server.url, json={}, retry=False)
 
     assert server.heard == []
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """Give a server's context with a certificate it signed itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    begin = datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(begin).not_valid_after(begin + timedelta(days=1))
-    plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    file.write_bytes(pem + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
 
 
 @pytest.fixture
