@@ -148,6 +148,7 @@ async def test_a_token_is_asked_for() -> None:
             "EXPORT DATA OPTIONS(uri='gs://b/*.json', format='JSON') AS SELECT 1",
             "not supported by the simulator",
         ),
+        ("SELECT ARRAY_AGG(key LIMIT 1) FROM d.t", "Not supported by the simulator: LIMIT inside ARRAY_AGG"),
         ("COPY d.t TO '/tmp/x'", "."),
         ("SELECT * FROM `/etc/passwd`", "."),
     ],

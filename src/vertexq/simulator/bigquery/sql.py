@@ -67,6 +67,8 @@ class Translator:
         kind = _DML.get(name) or _DDL.get(name) or ("SELECT" if isinstance(tree, self._exp.Query) else "")
         if not kind:
             raise invalid(f"Statement not supported by the simulator: {name}", reason="invalidQuery")
+        if name == "Create":
+            tree.set("properties", None)  # how a table is partitioned changes nothing here
         view = tree.expression.sql("bigquery") if name == "Create" and tree.kind == "VIEW" else ""
         target, dataset = self._target(tree, kind)
         self._resolve(tree, made=kind == "CREATE")
@@ -173,6 +175,9 @@ def _name_columns(exp: Any, tree: Any) -> None:
 
 
 def _duckdb(tree: Any) -> str:
-    level = importlib.import_module("sqlglot").ErrorLevel.IGNORE
-    sql: str = tree.sql("duckdb", unsupported_level=level)
+    sqlglot: Any = importlib.import_module("sqlglot")
+    try:
+        sql: str = tree.sql("duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
+    except sqlglot.errors.UnsupportedError as error:
+        raise invalid(f"Not supported by the simulator: {error}", reason="invalidQuery") from error
     return sql
