@@ -12,7 +12,7 @@ WORKDIR /srv/vertexq
 
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src ./src
-RUN pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[worker,postgres,flower]'
+RUN pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[worker,postgres,flower,schema]'
 
 COPY config ./config
 COPY tasks ./tasks
