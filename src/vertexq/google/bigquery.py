@@ -2,7 +2,7 @@
 
 An id is taken once for each project and location: a second insert is answered with 409, so that a job under
 an id of ours runs at most once however often it is asked for.
-https://docs.cloud.google.com/bigquery/docs/running-jobs#generate-jobid (read 2026-11)
+https://docs.cloud.google.com/bigquery/docs/running-jobs#generate-jobid
 """
 
 from __future__ import annotations

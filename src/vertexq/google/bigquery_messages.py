@@ -1,6 +1,6 @@
 """What BigQuery is asked and what it answers, read into our values. No I/O.
 
-Fields: https://docs.cloud.google.com/bigquery/docs/reference/rest/v2 (read 2026-11). What we do not know in
+Fields: https://docs.cloud.google.com/bigquery/docs/reference/rest/v2. What we do not know in
 an answer is ignored.
 """
 
@@ -31,7 +31,7 @@ PASSING = frozenset(
         "timeout",
     }
 )
-"""Reasons that pass: https://docs.cloud.google.com/bigquery/docs/error-messages (read 2026-11)."""
+"""Reasons that pass: https://docs.cloud.google.com/bigquery/docs/error-messages."""
 
 _CONFLICT = re.compile("concurrent update|serialize access")
 

@@ -17,7 +17,7 @@ from vertexq.stores.columns import JSON_COLUMNS, instant
 ROW_LIMIT_BYTES = 60 * 1024 * 1024
 """Of one line. BigQuery takes 100 MB, but what is read back must fit into one answer.
 
-https://docs.cloud.google.com/bigquery/quotas (read 2026-11)
+https://docs.cloud.google.com/bigquery/quotas
 """
 
 _JSON_NAMES = tuple(RESULT_COLUMNS[at] for at in JSON_COLUMNS)

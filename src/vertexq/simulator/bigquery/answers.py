@@ -1,6 +1,6 @@
 """How BigQuery says yes and no.
 
-Errors: https://docs.cloud.google.com/bigquery/docs/error-messages (read 2026-11)
+Errors: https://docs.cloud.google.com/bigquery/docs/error-messages
 """
 
 from __future__ import annotations

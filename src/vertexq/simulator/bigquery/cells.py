@@ -1,7 +1,7 @@
 """Single values: from a loaded line into DuckDB, and from DuckDB into BigQuery's JSON. No I/O.
 
 How values are written in JSON: https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/list
-and https://docs.cloud.google.com/bigquery/docs/loading-data-cloud-storage-json (read 2026-11).
+and https://docs.cloud.google.com/bigquery/docs/loading-data-cloud-storage-json.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The columns of a table: BigQuery's schema, and the types that DuckDB has for it. No I/O.
 
-https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/tables#TableFieldSchema (read 2026-11)
+https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/tables#TableFieldSchema
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Rows that are added only raise a mark. Before anything else changes a table, a copy is kept; afterwards its
 rows are numbered anew, so that a mark always counts them from the first.
-https://docs.cloud.google.com/bigquery/docs/time-travel (read 2026-11)
+https://docs.cloud.google.com/bigquery/docs/time-travel
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Load jobs: lines of JSON or CSV into a table, all of them or, beyond the allowed bad ones, none.
 
-https://docs.cloud.google.com/bigquery/docs/loading-data-cloud-storage-json (read 2026-11)
+https://docs.cloud.google.com/bigquery/docs/loading-data-cloud-storage-json
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Query parameters: from BigQuery's JSON into Python's values for DuckDB. No I/O.
 
-https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/QueryParameter (read 2026-11)
+https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/QueryParameter
 """
 
 from __future__ import annotations

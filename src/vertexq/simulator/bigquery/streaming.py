@@ -1,6 +1,6 @@
 """``tabledata.insertAll``: rows one request at a time; an ``insertId`` seen before is passed over.
 
-https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll (read 2026-11). Google
+https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll. Google
 de-duplicates with best effort for about a minute; the simulator always does, for as long.
 """
 

@@ -1,6 +1,6 @@
 """The BigQuery surface: datasets, tables, rows and jobs, over DuckDB.
 
-What it speaks is REST, v2: https://docs.cloud.google.com/bigquery/docs/reference/rest (read 2026-11).
+What it speaks is REST, v2: https://docs.cloud.google.com/bigquery/docs/reference/rest.
 What it does not do is refused, never pretended.
 """
 

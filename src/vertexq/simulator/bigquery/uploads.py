@@ -1,6 +1,6 @@
 """Load jobs whose data comes along: in the second part of one request, or in a resumable upload.
 
-https://docs.cloud.google.com/bigquery/docs/reference/api-uploads (read 2026-11)
+https://docs.cloud.google.com/bigquery/docs/reference/api-uploads
 """
 
 from __future__ import annotations
