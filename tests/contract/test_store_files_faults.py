@@ -104,6 +104,32 @@ def test_rows_of_a_round_after_finish_are_joined_too(store: Store) -> None:
     assert before["k0"] == 2
 
 
+def test_a_part_none_of_whose_rows_stay_is_gone(store: Store) -> None:
+    """Its range is complete all the same."""
+    store.write(chunk(row("a", outcome="failed")), fence=1)
+    store.write(chunk(row("a", attempt=2), source=source_range("two"), replacing=["a"]), fence=1)
+    for _ in range(2):
+        store.finish(SUBMISSION)
+        assert [(result.key, result.attempt) for result in store.results(SUBMISSION)] == [("a", 2)]
+        assert [part["rows"] for part in _manifest(store)["parts"]] == [1]
+
+    assert store.progress(source_range()).position == STEP_BYTES
+
+
+def test_what_lands_after_a_reader_has_begun_is_left_out(store: Store) -> None:
+    """So that a key is read once also when two ranges bring it in the meantime."""
+    store.write(chunk(row("a")), fence=1)
+    store.write(chunk(row("b"), source=source_range("two")), fence=1)
+    reading = store.results(SUBMISSION)
+    seen = [next(reading).key]
+    for batch_id in ("batch-1", "two"):
+        store.write(chunk(row("late"), source=source_range(batch_id), start=STEP_BYTES), fence=1)
+
+    seen += [result.key for result in reading]
+
+    assert sorted(seen) == ["a", "b"]
+
+
 def test_a_file_that_was_cut_off_is_said_by_name(store: Store) -> None:
     """It is neither read in part nor joined, and nothing is removed."""
     _fill(store)

@@ -77,6 +77,10 @@ class Contest:
             ),
         )
 
+    def knows(self, place: str) -> bool:
+        """Tell whether rows of ``place`` have competed; those of a chunk that came later have not."""
+        return place in self._places
+
     def loses(self, key: str, place: str) -> bool:
         """Tell whether the row of ``key`` in ``place`` gives way to one in another place."""
         with closing(self._db.execute("SELECT place FROM contest WHERE key = ?", (key,))) as found:

@@ -118,8 +118,10 @@ class ParquetFile(Encoding):
                 for group in range(reader.num_row_groups):
                     table = self._fitted(reader.read_row_group(group, use_threads=False))
                     if source.keep is not None:
-                        table = table.filter(pa.array(map(source.keep, table.column(key).to_pylist())))
-                    yield table
+                        stays = map(source.keep, table.column(key).to_pylist())
+                        table = table.filter(pa.array(stays, pa.bool_()))
+                    if table.num_rows:
+                        yield table
 
     def _fitted(self, there: Any) -> Any:
         """Return a table or batch with the columns of today; what an older file lacks is null."""

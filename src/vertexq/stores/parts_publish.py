@@ -42,11 +42,12 @@ class Publisher:
             if any((part,) != group for group, part in fresh.items()):
                 self._update(record.name, partial(_exchanged, fresh=fresh))
 
-    def settle(self) -> None:
-        """Note that no key is in two parts any more."""
+    def settle(self, contest: Contest | None) -> None:
+        """Note that no key is in two parts any more; a part that came after the contest is not settled."""
         for record in self._reader.records(self._folder):
-            if any(_settled(part) != part for part in record.parts):
-                self._update(record.name, lambda parts: tuple(map(_settled, parts)))
+            change = partial(_settled, record=record, contest=contest)
+            if change(record.parts) != record.parts:
+                self._update(record.name, change)
 
     def remove_strays(self) -> None:
         """Remove files no record names; those at or behind a range's end may be another writer's and stay."""
@@ -120,7 +121,9 @@ class Publisher:
     def _may_stay(self, record: Record, part: Part, contest: Contest | None) -> bool:
         if part.results and not self._encoding.may_stay(part.results.name):
             return False
-        return contest is None or not self._reader.any_row(self._folder, record, part, contest.loses)
+        if contest is None or not _has_competed(record, part, contest):
+            return True
+        return not self._reader.any_row(self._folder, record, part, contest.loses)
 
     def _update(self, name: str, change: Callable[[tuple[Part, ...]], tuple[Part, ...]]) -> None:
         with self._shelf.hold(self._folder, name):
@@ -138,13 +141,14 @@ class _Keep:
     """Which rows of a part stay, asked for one after the other; then, what its pieces have become."""
 
     def __init__(self, record: Record, part: Part, contest: Contest) -> None:
-        self._loses = contest.loses
+        self._contest = contest
         self._pieces = part.pieces
         self._places = [place for piece in part.pieces for place in [place_of(record, piece)] * piece.rows]
         self._stays: list[bool] = []
 
     def __call__(self, key: str) -> bool:
-        stays = not self._loses(key, self._places[len(self._stays)])
+        place = self._places[len(self._stays)]
+        stays = not (self._contest.knows(place) and self._contest.loses(key, place))
         self._stays.append(stays)
         return stays
 
@@ -194,6 +198,16 @@ def _exchanged(parts: tuple[Part, ...], fresh: Mapping[tuple[Part, ...], Part]) 
     return tuple(found)
 
 
-def _settled(part: Part) -> Part:
+def _settled(parts: tuple[Part, ...], *, record: Record, contest: Contest | None) -> tuple[Part, ...]:
+    return tuple(_settle(part) if _has_competed(record, part, contest) else part for part in parts)
+
+
+def _has_competed(record: Record, part: Part, contest: Contest | None) -> bool:
+    if contest is None:
+        return not part.contested_rows
+    return all(contest.knows(place_of(record, piece)) for piece in part.pieces if piece.rows)
+
+
+def _settle(part: Part) -> Part:
     pieces = tuple(replace(piece, contested_rows=0) for piece in part.pieces)
     return replace(part, pieces=pieces, settled=True)

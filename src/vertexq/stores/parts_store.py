@@ -62,7 +62,7 @@ class PartsStore(Store):
         publisher = Publisher(self._shelf, self._encoding, folder)
         with self._contest(folder, every_key=repeats) as contest:
             publisher.rewrite(contest)
-        publisher.settle()
+            publisher.settle(contest)
         publisher.remove_strays()
         content = manifest(
             submission_id,
@@ -77,7 +77,9 @@ class PartsStore(Store):
         folder = folder_name(submission_id)
         with self._contest(folder, every_key=self._may_repeat(folder)) as contest:
             for found in self._reader.results(folder, submission_id=submission_id):
-                if contest and contest.loses(found.result.key, found.place):
+                if contest and (
+                    not contest.knows(found.place) or contest.loses(found.result.key, found.place)
+                ):
                     continue
                 if outcomes is None or found.result.outcome in outcomes:
                     yield found.result
