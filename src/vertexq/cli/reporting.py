@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from datetime import datetime
 from enum import IntEnum
 from typing import Annotated
 
@@ -63,8 +65,27 @@ def say_json(value: object) -> None:
     """Print one JSON value on one line; dataclasses and instants are written as well."""
     import orjson  # noqa: PLC0415  (--help does without)
 
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_UTC_Z).decode() + "\n")
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_UTC_Z).decode()
+    except orjson.JSONEncodeError:  # a model may have written any number, and halves of characters
+        text = _slow_json(value)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def _slow_json(value: object) -> str:
+    """Write JSON with integers of any length, and with lone surrogates, which ``orjson`` does not write."""
+    import json  # noqa: PLC0415
+
+    return json.dumps(value, default=_plain, separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return str(value)  # an integer of more digits than Python reads
 
 
 def on_terminal() -> bool:
