@@ -21,6 +21,7 @@ from vertexq.model import Batch, GcsUri
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.timing import Timing
 from vertexq.states import BatchState, JobState
+from vertexq.steps.poll import wake
 
 PROMPTS = [f"Say {number}" for number in range(40)]
 EXPORTING = Behaviour(incremental_rows=5, timing=Timing(pending_s=0.01, rows_per_s=30.0, run_s=0.1))
@@ -139,6 +140,23 @@ async def test_early_results_can_be_left_out(house: House) -> None:
 
     assert status.counts.succeeded == len(PROMPTS)
     assert not any("incremental" in name for name in objects)
+
+
+async def test_what_had_landed_of_a_job_that_is_lost_is_counted(house: House) -> None:
+    """An export was being read when the job was given up: its rows are stored once, and counted."""
+    slow = house.with_options(slice_s=0.0, chunk_rows=1, chunk_bytes=1)
+    with house.client() as client:
+        batch = await running_job(slow, client, rows=3, store="lines")
+        await pin(slow, batch, EARLY.format(0), answer(0) + answer(1, "é" * 2_000_000) + answer(2))
+        await steps.ingest(slow.services, batch.id)
+        ledger = slow.services.ledger
+        lost = ledger.move_batch(ledger.batch(batch.id), BatchState.LOST, reason="gone")
+        wake(slow.services, lost)
+        status = await slow.until_rest("read")
+        outcomes = {one.key: one.outcome for one in client.results("read")}
+
+    assert (status.counts.succeeded, status.counts.failed) == (1, 2)
+    assert outcomes == {"0": Outcome.SUCCEEDED, "1": Outcome.FAILED, "2": Outcome.FAILED}
 
 
 async def pin(house: House, batch: Batch, name: str, data: bytes) -> OutputRange:

@@ -24,6 +24,7 @@ _TRIES = 200
 _PAUSE_S = 0.02
 """Between two tries, on average: as many workers may finish ranges of one batch at once."""
 _WRITES_ALL = (JobState.SUCCEEDED, JobState.PARTIALLY_SUCCEEDED, JobState.CANCELLED)
+_READ = (BatchState.BOUND, BatchState.ENDED, BatchState.LOST)
 _DONE = 255
 
 
@@ -36,7 +37,7 @@ async def finish(services: Services, load: RangeLoad, claim: Claim) -> Batch:
     recounted: dict[frozenset[int], Spent] = {}
     for _ in range(_TRIES):
         batch = services.ledger.batch(load.batch_id)
-        if batch.state not in (BatchState.BOUND, BatchState.ENDED):
+        if batch.state not in _READ:
             raise Conflict(f"batch {batch.id} is {batch.state}; its output is not read any more")
         twice = accounts.doubly_answered(ranks.unpack(batch.found, rows=batch.rows), load.account.own)
         if twice not in recounted:

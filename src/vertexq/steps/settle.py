@@ -14,6 +14,7 @@ from vertexq.names import TaskName
 from vertexq.rounds import has_rounds, open_rows
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.absent import account
+from vertexq.steps.closing import closed
 from vertexq.steps.leases import with_lease
 from vertexq.steps.notify import announce
 from vertexq.steps.rerun import rests_of
@@ -89,7 +90,7 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
     batches = ledger.batches(submission.id)
     counts, usage, cost_pusd, quarantined, too_dear = Counts(), Usage(), 0, 0, 0
     for known in batches:
-        batch = ledger.batch(known.id)
+        batch = await closed(services, ledger.batch(known.id))
         too_dear += _too_dear(services, submission, batch)
         counts += await account(services, submission, batch, claim)
         usage += batch.usage
