@@ -86,7 +86,8 @@ def arm_failpoint(text: str) -> None:
         failpoints.arm(text)
     except ValueError:
         known = ", ".join(failpoints.Failpoint)
-        _refuse(f"VERTEXQ_FAILPOINT is NAME or NAME@FILE, not {text[:80]!r}; the names are {known}")
+        form = "NAME, #NUMBER or PREFIX#NUMBER, perhaps with @FILE"
+        _refuse(f"VERTEXQ_FAILPOINT is {form}, not {text[:80]!r}; the names are {known}")
     if text:
         structlog.get_logger(__name__).warning("failpoint_armed", point=text.partition("@")[0])
 

@@ -6,7 +6,7 @@ import pytest
 
 from vertexq import outputs
 from vertexq.google.checksum import combine, extend
-from vertexq.lines import Block, RangeSplitter
+from vertexq.lines import Block, Oversized, RangeSplitter
 from vertexq.model import JobStats
 
 DATA = b"first\n\nthird is longer\nx\n" + b"y" * 40 + b"\nlast without an end"
@@ -16,7 +16,8 @@ def read(start: int, end: int, *, size: int) -> list[tuple[int, bytes]]:
     """Read a range as a load does, ``size`` bytes at a time."""
     midway = start > 0
     lines = RangeSplitter(start=start, midway=midway, limit_bytes=1_000)
-    items, at = [], start - midway
+    items: list[Block | Oversized] = []
+    at = start - midway
     while at < end:
         items += lines.feed(DATA[at : min(at + size, end)])
         at = min(at + size, end)
@@ -24,7 +25,7 @@ def read(start: int, end: int, *, size: int) -> list[tuple[int, bytes]]:
         ends = DATA.find(b"\n", at) + 1 or len(DATA)
         items += lines.feed(DATA[at:ends])
     items += lines.close() if not lines.is_within or DATA.find(b"\n", at) < 0 else []
-    found = []
+    found: list[tuple[int, bytes]] = []
     for item in items:
         assert isinstance(item, Block)
         offset = item.offset
