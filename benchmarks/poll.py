@@ -1,7 +1,8 @@
 """Keeping the states of thousands of active jobs fresh: a poll of ours against google-genai's list and get.
 
 Requests are counted at the simulator. CPU is that of the calling thread: ours contains reading the ledger and
-writing each finding into it, google-genai's is the calls alone.
+writing each finding into it, google-genai's is the calls alone. Its single gets are made for a thousand jobs;
+the requests for all of them are reckoned from that, as each job is one.
 """
 
 from __future__ import annotations
