@@ -69,19 +69,17 @@ COLUMNS: tuple[Column, ...] = (
 JSON_COLUMNS: tuple[int, ...] = tuple(at for at, column in enumerate(COLUMNS) if column.type is _T.JSON)
 """Where JSON stands in a ``Row``."""
 
+JSON_NAMES: tuple[str, ...] = tuple(RESULT_COLUMNS[at] for at in JSON_COLUMNS)
+
 _RANKS = " ".join(f"WHEN '{name}' THEN {rank}" for name, rank in OUTCOME_RANK.items())
 
 # 2**64 has 20 digits: from there on orjson reads an integer as a float without a word.
 _LONG_NUMBER = re.compile(rb"[0-9]{20}")
 
 
-def better_sql(new: str, old: str, *, outcome: str = "outcome", attempt: str = "attempt") -> str:
-    """Return the SQL condition under which row ``new`` replaces row ``old`` (names end in a dot).
-
-    ``outcome`` and ``attempt`` are what the table calls these columns, quoted where that is needed.
-    """
-    sides = (f"(CASE {row}{outcome} {_RANKS} ELSE -1 END, {row}{attempt})" for row in (new, old))
-    return " > ".join(sides)
+def rank_sql(outcome: str) -> str:
+    """Return the SQL expression for how good the outcome in the expression ``outcome`` is."""
+    return f"CASE {outcome} {_RANKS} ELSE -1 END"
 
 
 def result_of(values: Sequence[Any]) -> Result:

@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 
 from vertexq.errors import BadSettings
 from vertexq.results import RESULT_COLUMNS, Outcome, Result, Row, SourceRange
-from vertexq.stores.columns import COLUMNS, Column, result_of
+from vertexq.stores.columns import COLUMNS, Column, rank_sql, result_of
 
 TABLE = "vertexq_results"
 OWN_TABLES = ("vertexq_quarantine", "vertexq_progress")
@@ -82,6 +82,17 @@ class Layout:
         """Return the name in the table of our ``column``; "" when the table does not hold it."""
         return next((name for ours, name in self.names if ours.name == column), "")
 
+    def better_sql(self, new: str, old: str) -> str:
+        """Return the SQL condition under which row ``new`` replaces row ``old`` in a table that is judged."""
+        outcome, attempt = quoted(self.name_of("outcome")), quoted(self.name_of("attempt"))
+        sides = (f"({rank_sql(f'{row}.{outcome}')}, {row}.{attempt})" for row in (new, old))
+        return " > ".join(sides)
+
+    def where(self, submission_id: str) -> str:
+        """Say, for a person, which rows of the table are a submission's; "" when it does not tell."""
+        name = self.name_of("submission_id")
+        return f", {name} = '{submission_id}'" if name else ""
+
     def result_of(self, values: Sequence[Any], *, submission_id: str) -> Result:
         """Make a ``Result`` of a stored row; what the table does not hold is None, the outcome succeeded."""
         if self.columns == COLUMNS:
@@ -89,6 +100,11 @@ class Layout:
         known = zip((column.name for column in self.columns), values, strict=True)
         fields = {**_UNKNOWN, "submission_id": submission_id, **dict(known)}
         return result_of(tuple(fields[name] for name in RESULT_COLUMNS))
+
+
+def quoted(name: str) -> str:
+    """Return an identifier in quotes; names were checked when they were read, and hold none."""
+    return f'"{name}"'
 
 
 def replaces(row: Row, replacing: frozenset[str]) -> bool:

@@ -91,9 +91,7 @@ class PostgresStore(Store):
     def location(self, submission_id: str) -> str:
         """Name the database, the table and the condition."""
         layout = self._place.layout
-        column = layout.name_of("submission_id")
-        where = f", {column} = '{submission_id}'" if column else ""
-        return f"{without_secrets(self.url)}, table {layout.table}{where}"
+        return f"{without_secrets(self.url)}, table {layout.table}{layout.where(submission_id)}"
 
     def results(self, submission_id: str, *, outcomes: frozenset[Outcome] | None = None) -> Iterator[Result]:
         """Stream the results, from a snapshot that later writes do not change."""

@@ -6,9 +6,10 @@ from psycopg import errors
 
 from vertexq.errors import BadSettings, StoreRefused
 from vertexq.stores import postgres_sql as sql
-from vertexq.stores.layout import Layout
+from vertexq.stores.layout import Layout, quoted
 from vertexq.stores.postgres_rows import Connection
-from vertexq.stores.postgres_table import Found, Table, faults, lacking
+from vertexq.stores.postgres_table import Table, faults, lacking
+from vertexq.stores.table_fit import Found, refused
 
 DAYS_KEPT = 1_000
 """How many submissions' days are kept in memory."""
@@ -16,7 +17,7 @@ DAYS_KEPT = 1_000
 
 def look(connection: Connection, layout: Layout) -> Table:
     """Return what the results table is like; one that is not there has no columns."""
-    name = (sql.quoted(layout.table),)
+    name = (quoted(layout.table),)
     kind = connection.execute(sql.FOUND_KIND, name).fetchone()
     return Table(
         columns=tuple(
@@ -44,13 +45,8 @@ def prepare(connection: Connection, layout: Layout, *, by_day: bool) -> None:
 
 def check(layout: Layout, table: Table, *, by_day: bool) -> None:
     """Raise ``BadSettings`` with all that is wrong with the table."""
-    found = list(faults(layout, table, by_day=by_day))
-    if not layout.is_whole:
-        found[:0] = [
-            f"it has no column {name} (for {column.name})" for column, name in lacking(layout, table)
-        ]
-    if found:
-        raise BadSettings(f"the table {layout.table} cannot take rows: {'; '.join(found)}")
+    if wrong := refused(layout.table, faults(layout, table, by_day=by_day)):
+        raise BadSettings(wrong)
 
 
 def check_writable(layout: Layout, table: Table) -> None:
@@ -114,7 +110,7 @@ class Days:
 
     def _attach(self, connection: Connection, day: str) -> None:
         name = sql.day_table(self._layout, day)
-        names = (sql.quoted(self._layout.table), sql.quoted(name))
+        names = (quoted(self._layout.table), quoted(name))
         found = connection.execute(sql.IS_PARTITION, names).fetchone()
         if found is None:
             for statement in sql.create_day(self._layout, day):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import LiteralString
 
 from vertexq.results import QuarantinedLine
-from vertexq.stores.columns import Column, ColumnType, better_sql
-from vertexq.stores.layout import Layout
+from vertexq.stores.columns import Column, ColumnType
+from vertexq.stores.layout import Layout, quoted
 from vertexq.stores.postgres_table import CAST_KEYS, DAY, TYPES, Table
 
 QUARANTINE_TYPES = ["text", "text", "text", "int8", "int8", "int8", "text", "bytea"]
@@ -103,11 +103,6 @@ class Statements:
     """Staged rows into the table; a row that is there stays."""
 
 
-def quoted(name: str) -> str:
-    """Return an identifier in quotes; names were checked when they were read, and hold none."""
-    return f'"{name}"'
-
-
 def create_table(layout: Layout, *, by_day: bool) -> str:
     """Return the statement that makes the results table."""
     columns = [_defined(layout, column, name) for column, name in layout.names]
@@ -189,8 +184,7 @@ def _update(layout: Layout) -> str:
     update = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in names)
     if not layout.is_judged:
         return update
-    outcome, attempt = quoted(layout.name_of("outcome")), quoted(layout.name_of("attempt"))
-    return f"{update} WHERE {better_sql('excluded.', 'r.', outcome=outcome, attempt=attempt)}"
+    return f"{update} WHERE {layout.better_sql('excluded', 'r')}"
 
 
 def read_results(layout: Layout, table: Table, *, by_day: bool) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from vertexq.stores import table_fit
 from vertexq.stores.columns import Column, ColumnType
 from vertexq.stores.layout import Layout
+from vertexq.stores.table_fit import Found
 
 DAY = "arrived_on"
 """The column that a table partitioned by day has beside ours."""
@@ -34,16 +36,6 @@ _SIZE = re.compile(r"\([0-9, ]*\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A column as PostgreSQL describes it; ``supplied`` means that it gets a value when none is given."""
-
-    name: str
-    type: str
-    required: bool
-    supplied: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table as PostgreSQL describes it; one without columns is not there."""
 
@@ -57,9 +49,8 @@ class Table:
 
 
 def lacking(layout: Layout, table: Table) -> list[tuple[Column, str]]:
-    """Return the columns of ``layout`` that ``table`` does not have."""
-    there = {found.name for found in table.columns}
-    return [(column, name) for column, name in layout.names if name not in there]
+    """Return the columns of ``layout`` that ``table`` does not have; quoted names are told apart by case."""
+    return table_fit.lacking(layout, table.columns, fold=str)
 
 
 def is_exact(layout: Layout, table: Table) -> bool:
@@ -76,21 +67,14 @@ def faults(layout: Layout, table: Table, *, by_day: bool) -> Iterator[str]:
             if by_day
             else "it is partitioned, and partition=day does not stand in the URL"
         )
-    ours = {name: column for column, name in layout.names}
-    for found in table.columns:
-        if found.name in ours:
-            yield from _unfit(ours[found.name], found)
-        elif found.required and not found.supplied and not (by_day and found.name == DAY):
-            yield f"its column {found.name} wants a value that we do not have: give it a default"
+    yield from table_fit.faults(layout, table.columns, _unfit, fold=str, spare=DAY if by_day else "")
     key = frozenset((*layout.key, DAY) if by_day else layout.key)
     if key not in table.unique:
-        yield f"it has no unique index on ({', '.join(layout.key)}), which says what a repeated row is"
+        yield table_fit.without_key(layout)
 
 
-def _unfit(column: Column, found: Found) -> Iterator[str]:
+def _unfit(column: Column, found: Found) -> Iterable[str]:
     bare = _SIZE.sub("", found.type)
     fits = (TYPES[column.type], *_ALSO[column.type], *(CAST_KEYS if column.name in _IN_KEY else ()))
     if bare not in fits:
         yield f"its column {found.name} is {found.type}; for {column.name} it may be {', '.join(fits)}"
-    if found.required and not column.required:
-        yield f"its column {found.name} is NOT NULL, but {column.name} is null for rows that failed"

@@ -20,6 +20,7 @@ from vertexq.stores.base import Committed, RowsRefused, Store, admit
 from vertexq.stores.columns import JSON_COLUMNS
 from vertexq.stores.layout import Layout, replaces, split_layout
 from vertexq.stores.poison import unstorable
+from vertexq.stores.table_fit import Found, lacking, refused
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one; a chunk takes well under a second."""
@@ -48,10 +49,9 @@ class SqliteStore(Store):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._transaction() as db:
                 _make(db, self._layout)
-                if wrong := list(
-                    sql.faults(self._layout, _columns(db, self._layout), _unique(db, self._layout))
-                ):
-                    raise BadSettings(f"the table {self._layout.table} cannot take rows: {'; '.join(wrong)}")
+                found = sql.faults(self._layout, _columns(db, self._layout), _unique(db, self._layout))
+                if wrong := refused(self._layout.table, found):
+                    raise BadSettings(wrong)
 
     def close(self) -> None:
         """Close the file."""
@@ -61,9 +61,7 @@ class SqliteStore(Store):
 
     def location(self, submission_id: str) -> str:
         """Name the file, the table and the condition."""
-        column = self._layout.name_of("submission_id")
-        where = f", {column} = '{submission_id}'" if column else ""
-        return f"{self._path}, table {self._layout.table}{where}"
+        return f"{self._path}, table {self._layout.table}{self._layout.where(submission_id)}"
 
     def results(self, submission_id: str, *, outcomes: frozenset[Outcome] | None = None) -> Iterator[Result]:
         """Stream the results, from a snapshot that later writes do not change."""
@@ -170,14 +168,14 @@ def _make(db: sqlite3.Connection, layout: Layout) -> None:
     for statement in (sql.create_table(layout), *sql.OWN_SCHEMA):
         db.execute(statement)
     if layout.is_whole:
-        for column, name in sql.lacking(layout, _columns(db, layout)):
+        for column, name in lacking(layout, _columns(db, layout)):
             db.execute(sql.add_column(layout, column, name))
 
 
-def _columns(db: sqlite3.Connection, layout: Layout) -> tuple[sql.Found, ...]:
+def _columns(db: sqlite3.Connection, layout: Layout) -> tuple[Found, ...]:
     found = db.execute(f'PRAGMA table_info("{layout.table}")')
     return tuple(
-        sql.Found(name=name, type=kind, required=bool(required), supplied=default is not None or bool(key))
+        Found(name=name, type=kind, required=bool(required), supplied=default is not None or bool(key))
         for _, name, kind, required, default, key in found
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from vertexq.results import QuarantinedLine
-from vertexq.stores.columns import Column, ColumnType, better_sql
-from vertexq.stores.layout import Layout
+from vertexq.stores import table_fit
+from vertexq.stores.columns import Column, ColumnType
+from vertexq.stores.layout import Layout, quoted
+from vertexq.stores.table_fit import Found
 
 TYPES = {
     ColumnType.TEXT: "TEXT",
@@ -59,61 +60,39 @@ MOVE_PROGRESS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A column as SQLite describes it; ``supplied`` means that it gets a value when none is given."""
-
-    name: str
-    type: str
-    required: bool
-    supplied: bool
-
-    @property
-    def affinity(self) -> str:
-        """Return what SQLite makes of the type's name (its manual, "Datatypes In SQLite", section 3.1)."""
-        if not self.type:
-            return "BLOB"
-        return next((meant for part, meant in _AFFINITIES if part in self.type.upper()), "NUMERIC")
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
+def affinity(type_: str) -> str:
+    """Return what SQLite makes of the name of a type (its manual, "Datatypes In SQLite", section 3.1)."""
+    if not type_:
+        return "BLOB"
+    return next((meant for part, meant in _AFFINITIES if part in type_.upper()), "NUMERIC")
 
 
 def create_table(layout: Layout) -> str:
     """Return the statement that makes the results table."""
-    columns = [f"{_quoted(name)} {TYPES[c.type]}{' NOT NULL' * c.required}" for c, name in layout.names]
-    key = ", ".join(map(_quoted, layout.key))
-    return f"CREATE TABLE IF NOT EXISTS {_quoted(layout.table)} ({', '.join(columns)}, PRIMARY KEY ({key}))"
+    columns = [f"{quoted(name)} {TYPES[c.type]}{' NOT NULL' * c.required}" for c, name in layout.names]
+    key = ", ".join(map(quoted, layout.key))
+    return f"CREATE TABLE IF NOT EXISTS {quoted(layout.table)} ({', '.join(columns)}, PRIMARY KEY ({key}))"
 
 
 def add_column(layout: Layout, column: Column, name: str) -> str:
     """Return the statement that adds a column of a newer vertexq."""
-    return f"ALTER TABLE {_quoted(layout.table)} ADD COLUMN {_quoted(name)} {TYPES[column.type]}"
-
-
-def lacking(layout: Layout, found: tuple[Found, ...]) -> list[tuple[Column, str]]:
-    """Return the columns of ``layout`` that are not there."""
-    there = {column.name.lower() for column in found}
-    return [(column, name) for column, name in layout.names if name.lower() not in there]
+    return f"ALTER TABLE {quoted(layout.table)} ADD COLUMN {quoted(name)} {TYPES[column.type]}"
 
 
 def upsert(layout: Layout, *, keep: bool = False) -> str:
     """Return the statement that writes a row; with ``keep``, one that is there stays whatever comes."""
-    names = ", ".join(_quoted(name) for _, name in layout.names)
+    names = ", ".join(quoted(name) for _, name in layout.names)
     insert = (
-        f"INSERT INTO {_quoted(layout.table)} ({names}) VALUES ({', '.join('?' * len(layout.names))}) "
-        f"ON CONFLICT ({', '.join(map(_quoted, layout.key))}) DO "
+        f"INSERT INTO {quoted(layout.table)} ({names}) VALUES ({', '.join('?' * len(layout.names))}) "
+        f"ON CONFLICT ({', '.join(map(quoted, layout.key))}) DO "
     )
-    others = [_quoted(name) for _, name in layout.names if name not in layout.key]
+    others = [quoted(name) for _, name in layout.names if name not in layout.key]
     if keep or not others:
         return insert + "NOTHING"
     update = f"{insert}UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in others)}"
     if not layout.is_judged:
         return update
-    outcome, attempt = _quoted(layout.name_of("outcome")), _quoted(layout.name_of("attempt"))
-    old = f"{_quoted(layout.table)}."
-    return f"{update} WHERE {better_sql('excluded.', old, outcome=outcome, attempt=attempt)}"
+    return f"{update} WHERE {layout.better_sql('excluded', quoted(layout.table))}"
 
 
 def read_results(layout: Layout, found: tuple[Found, ...], *, outcomes: int) -> str:
@@ -121,44 +100,34 @@ def read_results(layout: Layout, found: tuple[Found, ...], *, outcomes: int) -> 
 
     A column that the table lacks, because an older vertexq made it, is read as null.
     """
-    types = {column.name.lower(): column.affinity for column in found}
+    types = {column.name.lower(): affinity(column.type) for column in found}
     read = [_read(column, name, types.get(name.lower())) for column, name in layout.names]
-    outcome = _quoted(layout.name_of("outcome")) if layout.name_of("outcome") else "'succeeded'"
+    outcome = quoted(layout.name_of("outcome")) if layout.name_of("outcome") else "'succeeded'"
     where = f"{outcome} IN ({', '.join(f':o{number}' for number in range(outcomes))})"
     if submission := layout.name_of("submission_id"):
-        where += f" AND {_quoted(submission)} = :submission"
-    return f"SELECT {', '.join(read)} FROM {_quoted(layout.table)} WHERE {where}"
+        where += f" AND {quoted(submission)} = :submission"
+    return f"SELECT {', '.join(read)} FROM {quoted(layout.table)} WHERE {where}"
 
 
-def _read(column: Column, name: str, affinity: str | None) -> str:
-    if affinity is None:
+def _read(column: Column, name: str, kind: str | None) -> str:
+    if kind is None:
         return "NULL"
-    if affinity == "INTEGER" and column.type is ColumnType.TEXT:
-        return f"CAST({_quoted(name)} AS TEXT)"
-    return _quoted(name)
+    if kind == "INTEGER" and column.type is ColumnType.TEXT:
+        return f"CAST({quoted(name)} AS TEXT)"
+    return quoted(name)
 
 
 def faults(layout: Layout, found: tuple[Found, ...], unique: list[set[str]]) -> Iterator[str]:
     """Say what must be mended before the table can take rows; nothing when it can."""
-    ours = {name.lower(): column for column, name in layout.names}
-    if not layout.is_whole:
-        for column, name in lacking(layout, found):
-            yield f"it has no column {name} (for {column.name})"
-    for there in found:
-        if there.name.lower() in ours:
-            yield from _unfit(ours[there.name.lower()], there)
-        elif there.required and not there.supplied:
-            yield f"its column {there.name} wants a value that we do not have: give it a default"
+    yield from table_fit.faults(layout, found, _unfit)
     if {name.lower() for name in layout.key} not in unique:
-        yield f"it has no unique index on ({', '.join(layout.key)}), which says what a repeated row is"
+        yield table_fit.without_key(layout)
 
 
-def _unfit(column: Column, found: Found) -> Iterator[str]:
+def _unfit(column: Column, found: Found) -> Iterable[str]:
     fits = (*_FITS[column.type], *(("INTEGER",) if column.name in {"submission_id", "key"} else ()))
-    if found.affinity not in fits:
+    if affinity(found.type) not in fits:
         yield (
-            f"its column {found.name} is {found.type}, which SQLite takes for {found.affinity}; for "
+            f"its column {found.name} is {found.type}, which SQLite takes for {affinity(found.type)}; for "
             f"{column.name} it may be {', '.join(fits)}"
         )
-    if found.required and not column.required:
-        yield f"its column {found.name} is NOT NULL, but {column.name} is null for rows that failed"
