@@ -10,6 +10,7 @@ import pytest
 from tests.contract.bigquery_client import PROJECT, bigquery, client_for
 from vertexq.testing import StoreContract
 from vertexq.testing.simulator import running_simulator
+from vertexq.testing.store_crashes import NEWEST
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +32,12 @@ class TestBigQueryStore(StoreContract):
     def store_url(self, simulated_bigquery: str) -> str:
         """Name a table nobody used."""
         return f"bigquery://{PROJECT}.results.t{uuid.uuid4().hex}?endpoint={simulated_bigquery}"
+
+    def narrow(self, store_url: str) -> None:
+        """Drop the newest columns of both tables."""
+        name, _, endpoint = store_url.removeprefix("bigquery://").partition("?endpoint=")
+        client = client_for(endpoint)
+        for table in (name, f"{name}_landing"):
+            for column in NEWEST:
+                client.query_and_wait(f"ALTER TABLE `{table}` DROP COLUMN {column}")
+        client.close()
