@@ -1,7 +1,7 @@
 """The ledger: the SQL record of submissions and batches, and the only truth."""
 
 from vertexq.bounds import Bounds, Held, HeldBy
-from vertexq.ledger.deliveries import Delivery, Told
+from vertexq.ledger.deliveries import Delivery
 from vertexq.ledger.ledger import Ledger
 from vertexq.ledger.outbox import NewDelivery, OutboxRange
 from vertexq.ledger.strays import Stray
@@ -22,5 +22,4 @@ __all__ = [
     "OutputRange",
     "Record",
     "Stray",
-    "Told",
 ]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, Table, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.errors import Conflict, LeaseLost, UnknownSubmission
 from vertexq.ledger.convert import columns
@@ -22,6 +23,11 @@ TABLE_OF: dict[Record, Table] = {
     Record.BATCH: batches,
     Record.RANGE: ranges,
 }
+
+
+def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an insert that may say what to do when the row is there (``on_conflict_do_nothing`` …)."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 class LedgerPart:

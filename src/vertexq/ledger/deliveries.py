@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.errors import LeaseLost
-from vertexq.ledger.base import LedgerPart
+from vertexq.ledger.base import LedgerPart, insert_into
 from vertexq.ledger.schema import deliveries, rests
 from vertexq.ledger.times import database_now
+from vertexq.recipients import Told
 
 _D = deliveries.c
 _TAKEN = [column for column in deliveries.c if column.name != "body"]
@@ -33,17 +33,6 @@ class Delivery:
     created_at: datetime
     attempts: int
     fence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """How the deliveries of a submission to one target stand; ``reason`` is the latest failure's."""
-
-    target: str
-    waiting: int
-    delivered: int
-    abandoned: int
-    reason: str
 
 
 class Deliveries(LedgerPart):
@@ -146,8 +135,7 @@ class Deliveries(LedgerPart):
         """Let nothing go to a target for ``wait_s`` seconds: it does not answer, or asks for that."""
         with self._writing() as connection:
             until = database_now(connection) + timedelta(seconds=wait_s)
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-            rest = dialect.insert(rests).values(target=target, until=until)
+            rest = insert_into(connection, rests).values(target=target, until=until)
             connection.execute(
                 rest.on_conflict_do_update(index_elements=[rests.c.target], set_={"until": until})
             )

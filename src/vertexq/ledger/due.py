@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from vertexq.ledger.base import TABLE_OF
+from vertexq.ledger.base import TABLE_OF, insert_into
 from vertexq.ledger.schema import audit, batches, beats
 from vertexq.ledger.times import database_now
 from vertexq.ledger.values import AuditLine, Due, Record
@@ -80,8 +79,7 @@ class DueWork(Watching):
         """Note that something that must happen regularly has happened now."""
         with self._writing() as connection:
             now = database_now(connection)
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-            statement = dialect.insert(beats).values(name=name, at=now)
+            statement = insert_into(connection, beats).values(name=name, at=now)
             connection.execute(
                 statement.on_conflict_do_update(index_elements=[beats.c.name], set_={"at": now})
             )

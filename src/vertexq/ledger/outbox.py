@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from vertexq.ledger.base import LedgerPart
+from vertexq.ledger.base import LedgerPart, insert_into
 from vertexq.ledger.schema import deliveries, webhook_progress
 from vertexq.ledger.times import database_now
 from vertexq.results import SourceRange
@@ -110,8 +109,7 @@ def _row(
 
 
 def _insert_once(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> Any:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(table).values(rows).on_conflict_do_nothing()
+    return insert_into(connection, table).values(rows).on_conflict_do_nothing()
 
 
 def _known(connection: Connection, store: str, range_id: str, *, locked: bool = False) -> OutboxRange | None:

@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, Unpack
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from vertexq.ledger.base import LedgerPart, change, check_claim
+from vertexq.ledger.base import LedgerPart, change, check_claim, insert_into
 from vertexq.ledger.batches import move_in
 from vertexq.ledger.convert import to_batch
 from vertexq.ledger.schema import batches, ranges
@@ -30,10 +29,9 @@ class Ranges(LedgerPart):
     def pin_ranges(self, batch: Batch, found: Sequence[OutputRange], *, claim: Claim) -> list[OutputRange]:
         """Write down what is to be ingested; ranges that are pinned already stay as they are."""
         with self._writing() as connection:
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
             check_claim(connection, claim)
             for one in found:
-                statement = dialect.insert(ranges).values(**asdict(one), id=one.id)
+                statement = insert_into(connection, ranges).values(**asdict(one), id=one.id)
                 connection.execute(statement.on_conflict_do_nothing())
         return self.ranges(batch.id)
 

@@ -8,11 +8,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Insert, delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq import ranks
 from vertexq.errors import Conflict
-from vertexq.ledger.base import LedgerPart, change, check_claim, check_move, fetch, first_audit, write_audit
+from vertexq.ledger.base import (
+    LedgerPart,
+    change,
+    check_claim,
+    check_move,
+    fetch,
+    first_audit,
+    insert_into,
+    write_audit,
+)
 from vertexq.ledger.convert import to_submission
 from vertexq.ledger.schema import audit, batches, spool
 from vertexq.ledger.times import database_now
@@ -101,9 +109,7 @@ def _run(
 
 
 def _insert_once(connection: Connection, row: dict[str, Any]) -> Insert:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement: Insert = dialect.insert(batches).values(**row).on_conflict_do_nothing()
-    return statement
+    return insert_into(connection, batches).values(**row).on_conflict_do_nothing()
 
 
 def new_row(submission_id: str, new: NewBatch, now: datetime, *, is_due: bool = False) -> dict[str, Any]:

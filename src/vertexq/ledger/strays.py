@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from vertexq.ledger.base import LedgerPart
+from vertexq.ledger.base import LedgerPart, insert_into
 from vertexq.ledger.schema import audit, batches, strays
 from vertexq.ledger.times import database_now
 from vertexq.model import Job
@@ -44,9 +43,8 @@ class Strays(LedgerPart):
         """Write down a stray and a line of the audit trail; False when it is known already."""
         with self._writing() as connection:
             now = database_now(connection)
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
             row = {"job_name": job.name, "batch_id": batch_id, "job_state": job.state_text, "found_at": now}
-            statement = dialect.insert(strays).values(**row).on_conflict_do_nothing()
+            statement = insert_into(connection, strays).values(**row).on_conflict_do_nothing()
             if connection.execute(statement.returning(strays.c.job_name)).first() is None:
                 return False
             why = f"another job of batch {batch_id} is kept"

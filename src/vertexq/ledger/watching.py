@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, delete, false, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from vertexq.ledger.base import LedgerPart
+from vertexq.ledger.base import LedgerPart, insert_into
 from vertexq.ledger.convert import to_batch
 from vertexq.ledger.schema import batches, beats
 from vertexq.ledger.times import database_now
@@ -110,8 +109,7 @@ class Watching(LedgerPart):
         """
         with self._writing() as connection:
             now = database_now(connection)
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-            statement = dialect.insert(beats).values(name=name, at=now)
+            statement = insert_into(connection, beats).values(name=name, at=now)
             taken = connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=[beats.c.name],
