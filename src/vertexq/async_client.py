@@ -18,6 +18,7 @@ from vertexq.terms import Deadline
 
 if TYPE_CHECKING:  # it brings the ledger along
     from vertexq.events import Event
+    from vertexq.recipients import Told
 
 T = TypeVar("T")
 
@@ -154,9 +155,18 @@ class AsyncClient:
         """Have rows of a submission that has ended tried again; see ``Client.retry``."""
         return await self._call(lambda: self._client.retry(id, outcomes=outcomes, model=model))
 
-    async def quarantine(self, id: str) -> AsyncIterator[QuarantinedLine]:  # noqa: A002
+    async def deliveries(self, id: str, *, again: bool = False) -> Sequence[Told]:  # noqa: A002
+        """Return what webhooks and Celery tasks were told; see ``Client.deliveries``."""
+        return await self._call(lambda: self._client.deliveries(id, again=again))
+
+    async def quarantine(
+        self,
+        id: str,  # noqa: A002
+        *,
+        store: str | None = None,
+    ) -> AsyncIterator[QuarantinedLine]:
         """Stream the lines of Google's output that are in no row."""
-        lines = self._client.quarantine(id)
+        lines = self._client.quarantine(id, store=store)
         while batch := await self._call(lambda: _take(lines)):
             for line in batch:
                 yield line

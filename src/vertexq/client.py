@@ -28,8 +28,9 @@ from vertexq.terms import Deadline, terms_of
 if TYPE_CHECKING:  # imported when they are first needed: a producer that only enqueues never loads the rest
     from vertexq.broker import CeleryHints
     from vertexq.events import Event, EventStream
-    from vertexq.ledger import Ledger, Told
+    from vertexq.ledger import Ledger
     from vertexq.prices import PriceBook
+    from vertexq.recipients import Told
     from vertexq.stores.base import Store
 
 Source = str | Path | Iterable[object]
@@ -191,8 +192,7 @@ class Client:
         from vertexq.events import EventStream  # noqa: PLC0415
 
         ledger = self._need_ledger()
-        ledger.submission(id)
-        return EventStream(ledger, id, after=after)
+        return EventStream(ledger, ledger.submission(id).id, after=after)
 
     def deliveries(self, id: str, *, again: bool = False) -> Sequence[Told]:  # noqa: A002
         """Return what webhooks and Celery tasks were told; ``again`` makes due what waits or was given up."""
@@ -242,13 +242,13 @@ class Client:
             self._need_hints().send(TaskName.CANCEL, id)
         return self.get(id)
 
-    def quarantine(self, id: str) -> Iterator[QuarantinedLine]:  # noqa: A002
-        """Stream the lines of Google's output that are in no row, with their place and the reason."""
-        store = self._open_store(self._need_ledger().submission(id).stores[0])
+    def quarantine(self, id: str, *, store: str | None = None) -> Iterator[QuarantinedLine]:  # noqa: A002
+        """Stream the lines of Google's output that are in no row; read as ``results`` are."""
+        opened = self._open_store(self._store_of(id, store))
         try:
-            yield from store.quarantine(id)
+            yield from opened.quarantine(id)
         finally:
-            store.close()
+            opened.close()
 
     def retry(
         self,
@@ -289,9 +289,9 @@ class Client:
         self.close()
 
     def _status(self, ledger: Ledger, submission: Submission, now: datetime) -> Status:
-        batches, strays = ledger.batches(submission.id), len(ledger.strays(submission.id))
-        most_rounds = self._settings.retry_rounds
-        return status_of(submission, batches, strays=strays, now=now, most_rounds=most_rounds)
+        strays, told = len(ledger.strays(submission.id)), ledger.told(submission.id)
+        most_rounds, batches = self._settings.retry_rounds, ledger.batches(submission.id)
+        return status_of(submission, batches, strays=strays, now=now, most_rounds=most_rounds, told=told)
 
     def _priced(self, new: NewSubmission) -> NewSubmission:
         """Say what the rows may cost, by the prices of this process; a worker reckons with its own again."""

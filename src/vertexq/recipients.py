@@ -1,4 +1,4 @@
-"""Whom a submission's end is told: a Celery task of the producer's, or a webhook. No I/O."""
+"""Whom a submission's end is told: a Celery task of the producer's, or a webhook; how that stands. No I/O."""
 
 from __future__ import annotations
 
@@ -45,6 +45,17 @@ class Recipient:
         way, _, name = target.partition(":")
         name, _, queue = name.partition("@")
         return cls(way=Way(way), name=name, queue=queue)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How the deliveries of a submission to one target stand, in messages; ``reason`` is a failure's."""
+
+    target: str
+    waiting: int
+    delivered: int
+    abandoned: int
+    reason: str
 
 
 def recipient_of(on_complete: str) -> Recipient | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from vertexq import outlook
 from vertexq.model import PUSD_PER_USD, Batch, Counts, Estimate, OnDeadline, Submission, Usage
 from vertexq.money import estimate_json, in_usd, unknown_cost
 from vertexq.plain import money
+from vertexq.recipients import Told
 from vertexq.results import Outcome
 from vertexq.rounds import RESTS
 from vertexq.states import (
@@ -58,7 +59,8 @@ class Status:
     ``cost_usd`` is None when the model has no price; ``estimate`` is None until rows have been counted.
     ``set_aside_rows`` could not be sent and end as failed; ``strays`` counts jobs beside those that are kept.
     ``rounds`` are those in which rows are tried again, ``most_rounds`` how many there are by themselves, as
-    far as this process knows. ``differences`` say where Google's counts and its output do not agree.
+    far as this process knows. ``differences`` say where Google's counts and its output do not agree;
+    ``told`` how those who hear about it have taken it.
     """
 
     id: str
@@ -90,6 +92,7 @@ class Status:
     rounds: tuple[Round, ...] = ()
     most_rounds: int = 0
     differences: tuple[str, ...] = ()
+    told: tuple[Told, ...] = ()
 
     @property
     def resting(self) -> bool:
@@ -151,6 +154,7 @@ class Status:
             "warnings": list(self.warnings),
             "rounds": [one.to_json() for one in self.rounds],
             "differences": list(self.differences),
+            "deliveries": [asdict(one) for one in self.told],
         }
 
 
@@ -161,6 +165,7 @@ def status_of(
     strays: int = 0,
     now: datetime | None = None,
     most_rounds: int = 0,
+    told: Sequence[Told] = (),
 ) -> Status:
     """Put the ledger's records of one submission together; ``strays`` is how many of its jobs are strays.
 
@@ -203,6 +208,7 @@ def status_of(
         strays=strays,
         rounds=_rounds(batches),
         most_rounds=most_rounds,
+        told=tuple(told),
         differences=tuple(
             f"{batch.id}: {batch.reason}"
             for batch in batches

@@ -126,6 +126,17 @@ def test_quarantined_lines_are_named_without_what_they_say(cli: CommandLine) -> 
     assert raw[0]["raw"].startswith('{"')
 
 
+def test_quarantine_that_cannot_be_read_prints_no_heading(cli: CommandLine) -> None:
+    """Only the error; and any of a submission's stores may be asked, as for results."""
+    run(cli.home, Behaviour(), id="one")
+
+    nobody, elsewhere = cli.run("quarantine", "nobody"), cli.run("quarantine", "one", "--store", "lake")
+
+    assert (nobody.code, nobody.out) == (elsewhere.code, elsewhere.out) == (2, "")
+    assert "no submission called" in nobody.err
+    assert "does not land in 'lake', but in results" in elsewhere.err
+
+
 def test_a_raw_line_is_fit_for_a_terminal(cli: CommandLine) -> None:
     """What is no text, and what a terminal would obey, is escaped; a line stays a line."""
     run(cli.home, Behaviour(corrupt_rows=1.0, odd_rows=1.0), id="one")

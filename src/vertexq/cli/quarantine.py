@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +22,9 @@ def quarantine(
     raw: Annotated[
         bool, typer.Option("--raw", help="Also the line's first kilobyte, escaped; it may hold an answer.")
     ] = False,
+    store: Annotated[
+        str | None, typer.Option("--store", "-s", help="Which of its stores to read (the first).")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, max=LIMIT_MOST, help="At most this many lines.")
     ] = None,
@@ -29,13 +32,14 @@ def quarantine(
 ) -> None:
     """Name the lines of Google's output that are in no row: where each one is, and why it was set aside."""
     with reported(as_json=as_json), vertexq.Client() as client, reader_may_leave():
-        lines = islice(client.quarantine(submission_id), limit)
+        lines = islice(client.quarantine(submission_id, store=store), limit)
         if as_json:
             for line in lines:
                 say_json(_json(line, raw=raw))
             return
+        first = list(islice(lines, 1))  # what cannot be read is said before there is a heading
         say("\t".join((*COLUMNS, *(("raw",) if raw else ()))))
-        for line in lines:
+        for line in chain(first, lines):
             say("\t".join(_cells(line, raw=raw)))
 
 

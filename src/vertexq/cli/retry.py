@@ -42,7 +42,7 @@ def retry(
             say_json(status.to_json())
             return
         say_status(status)
-        if status.ended:
+        if status.resting:
             say("\nIt has no such rows; there is nothing to try again.")
         else:
             say(f"\nWatch it with: vertexq watch {submission_id}")

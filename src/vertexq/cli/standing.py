@@ -9,6 +9,7 @@ from vertexq.cli.reporting import on_terminal, say
 from vertexq.model import OnDeadline
 from vertexq.money import said_estimate
 from vertexq.plain import duration, money, one_line
+from vertexq.recipients import Told
 from vertexq.results import Outcome
 from vertexq.status import Round, Status
 
@@ -25,7 +26,7 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         ("state", status.state.value),
         ("reason", status.reason),
         ("model", status.model),
-        ("store", status.store),
+        ("store", ", ".join(status.store.split(","))),
         ("rows", f"{status.sent_rows:,} sent, {status.answered_rows:,} answered" if status.sent_rows else ""),
         ("outcomes", _tally({outcome.value: getattr(status.counts, outcome.value) for outcome in Outcome})),
         ("set aside", f"{status.set_aside_rows:,} rows that cannot be sent" if status.set_aside_rows else ""),
@@ -41,6 +42,7 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         ("priority", str(status.priority or "")),
         ("deadline", _deadline(status)),
         *(("round", _round(one, status.most_rounds)) for one in status.rounds),
+        *(("told", _told(one, status.id)) for one in status.told),
         *(("difference", text) for text in status.differences),
         *(("warning", text) for text in status.warnings),
         ("created", status.created_at.isoformat(timespec="seconds")),
@@ -58,6 +60,14 @@ def _round(one: Round, most: int) -> str:
         return f"{head} for {rows}, in {duration(wait_s)}"
     state = f"{one.open_rows:,} under way" if one.open_rows else "ended"
     return f"{head} for {rows}, {one.answered_rows:,} answered, {state}"
+
+
+def _told(one: Told, submission_id: str) -> str:
+    """Return ``webhook:hook: 3 taken, 1 given up (…); once more with: vertexq deliveries ID --again``."""
+    counts = _tally({"taken": one.delivered, "waiting": one.waiting, "given up": one.abandoned})
+    why = f" ({one.reason})" if one.reason else ""
+    again = f"; once more with: vertexq deliveries {submission_id} --again" if one.abandoned else ""
+    return f"{one.target}: {counts}{why}{again}"
 
 
 def _deadline(status: Status) -> str:
