@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -101,6 +102,10 @@ class QuarantinedLine(NamedTuple):
     size_bytes: int
     reason: str
     raw: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line as a JSON object; ``raw`` is base64."""
+        return {**self._asdict(), "raw": b64encode(self.raw).decode()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 LONGEST_ASKED_S = 3_600.0
 """However long a server asks to be left alone, after an hour it is asked again, as by ``limits/shape.py``."""
@@ -32,6 +34,19 @@ class Backoff:
 def row_may_pass(code: int | None) -> bool:
     """Tell whether a row that failed with this HTTP status may be answered another time."""
     return code in (408, 429) or (code is not None and 500 <= code < 600 and code != 501)  # noqa: PLR2004
+
+
+def asked_s(retry_after: str | None, now: datetime) -> float | None:
+    """Read ``Retry-After``: seconds, or a date (RFC 9110, section 10.2.3); None for anything else."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max((at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds(), 0.0)
 
 
 def spread(wait_s: float, *, luck: float) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from vertexq.retry import Backoff, look_wait_s, poll_wait_s, spread
+from vertexq.retry import Backoff, asked_s, look_wait_s, poll_wait_s, spread
 
 ALL = 1.0 - 2**-53
 """The largest luck there is."""
@@ -55,3 +57,21 @@ def test_looks_are_close_at_first_and_two_seconds_apart_later() -> None:
 
     assert waits == [0.1, 0.1, 0.2, 1.0, 2.0]
     assert look_wait_s(60.0, longest_s=0.5) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("120", 120),
+        ("Sat, 21 Nov 2026 10:00:30 GMT", 30),
+        ("Sat, 21 Nov 2026 09:00:00 GMT", 0),
+        ("soon", None),
+        ("-5", None),
+        ("²", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(said: str | None, seconds: float | None) -> None:
+    """Anything else is as if it were not there."""
+    assert asked_s(said, datetime(2026, 11, 21, 10, tzinfo=UTC)) == seconds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 
 import pytest
 
@@ -11,7 +10,6 @@ from tests.receiving import OLD_SECRET, SECRET, Received
 from vertexq.errors import BadSettings
 from vertexq.webhooks.address import secret_names, webhook_of
 from vertexq.webhooks.guard import refusal
-from vertexq.webhooks.sender import retry_after_s
 from vertexq.webhooks.signature import signed_headers
 from vertexq.webhooks.verdict import WAITS_S, Answer, Next, judge
 
@@ -144,20 +142,3 @@ def test_a_receiver_is_left_alone_for_as_long_as_it_asks() -> None:
     assert (busy.wait_s, busy.holds_s) == (90, 90)
     assert (broken.wait_s, broken.holds_s) == (90, 0)
     assert (greedy.wait_s, greedy.holds_s) == (86_400, 86_400)
-
-
-@pytest.mark.parametrize(
-    ("said", "seconds"),
-    [
-        ("120", 120),
-        ("Sat, 21 Nov 2026 10:00:30 GMT", 30),
-        ("Sat, 21 Nov 2026 09:00:00 GMT", 0),
-        ("soon", None),
-        ("-5", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_read_as_seconds_or_as_a_date(said: str | None, seconds: float | None) -> None:
-    """Anything else is as if it were not there."""
-    assert retry_after_s(said, datetime(2026, 11, 21, 10, tzinfo=UTC)) == seconds

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import orjson
 
 from vertexq.errors import ApiError, NotFound, PreconditionFailed, Refused, Throttled, Unavailable
 from vertexq.google.messages import items, mapping
+from vertexq.retry import asked_s
 
 _MESSAGE_CHARS = 1_000
 _SLOW_DOWN = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
@@ -59,12 +59,12 @@ def read_complaint(body: bytes, headers: Mapping[str, str], *, now: datetime) ->
     """Read what the server said. Nothing of an unknown form is an error: the text itself is the message."""
     error = _envelope(body)
     details = [mapping(detail) for detail in items(error.get("details"))]
-    waits_s = [_retry_after_s(headers.get("Retry-After", ""), now), *map(_retry_delay_s, details)]
-    asked_s = [wait_s for wait_s in waits_s if wait_s is not None]
+    waits_s = [asked_s(headers.get("Retry-After"), now), *map(_retry_delay_s, details)]
+    known_s = [wait_s for wait_s in waits_s if wait_s is not None]
     return Complaint(
         message=_message(error, details) if error else _plain(body),
         code=_code(error, details),
-        retry_after_s=max(asked_s) if asked_s else None,
+        retry_after_s=max(known_s) if known_s else None,
     )
 
 
@@ -104,18 +104,6 @@ def _code(error: Mapping[str, object], details: Iterable[Mapping[str, object]]) 
     old = [mapping(entry).get("reason") for entry in items(error.get("errors"))]
     words = [word for word in (*reasons, error.get("status"), *old) if isinstance(word, str) and word]
     return clean(words[0])[:100] if words else ""
-
-
-def _retry_after_s(header: str, now: datetime) -> float | None:
-    """Read seconds or a date (RFC 9110, section 10.2.3)."""
-    if header.strip().isdigit():
-        return float(header)
-    try:
-        at = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - now).total_seconds())
 
 
 def _retry_delay_s(detail: Mapping[str, object]) -> float | None:

@@ -18,7 +18,7 @@ from vertexq.ledger import Claim, OutputRange, Record
 from vertexq.model import Batch
 from vertexq.names import TaskName
 from vertexq.states import BatchState
-from vertexq.steps.leases import park, under, with_lease
+from vertexq.steps.leases import judged, park, under, with_lease
 from vertexq.steps.listing import pin_early, pin_final
 from vertexq.steps.merging import finish, lacks_output
 from vertexq.steps.poll import wake
@@ -150,8 +150,7 @@ def _put_off(services: Services, part: OutputRange, claim: Claim, error: Excepti
     """
     ledger, backoff = services.ledger, services.options.backoff
     attempts = ledger.failures(part) + 1
-    may_pass = error.retryable if isinstance(error, VertexqError) else True
-    reason = str(error) if isinstance(error, VertexqError) else f"unexpected {type(error).__name__}"
+    may_pass, reason = judged(error)
     log.warning("range_failed", range=part.id, attempts=attempts, error=type(error).__name__)
     gives_up = not may_pass or attempts >= backoff.attempts
     if gives_up and ledger.batch(part.batch_id).state is BatchState.ENDED:

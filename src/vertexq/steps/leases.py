@@ -69,14 +69,23 @@ async def _with_heartbeat(services: Services, claim: Claim, work: Work) -> None:
                 await task
 
 
+def judged(error: Exception) -> tuple[bool, str]:
+    """Return whether another attempt may help, and why this one failed; what we did not foresee may pass.
+
+    Nothing of an error that is not ours is told: it may quote a row.
+    """
+    if isinstance(error, VertexqError):
+        return error.retryable, str(error)
+    return True, f"unexpected {type(error).__name__}"
+
+
 def _put_off(services: Services, claim: Claim, error: Exception) -> None:
     """Schedule the next attempt, or park the submission when another attempt cannot help."""
     ledger, backoff = services.ledger, services.options.backoff
     subject: Submission | Batch
     subject = ledger.submission(claim.id) if claim.record is Record.SUBMISSION else ledger.batch(claim.id)
     attempts = subject.attempts + 1
-    may_pass = error.retryable if isinstance(error, VertexqError) else True
-    reason = str(error) if isinstance(error, VertexqError) else f"unexpected {type(error).__name__}"
+    may_pass, reason = judged(error)
     log.warning(
         "step_failed", record=claim.record, id=claim.id, attempts=attempts, error=type(error).__name__
     )

@@ -108,7 +108,7 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
         quarantined_lines=quarantined, retry=None, reason=reason,
     )  # fmt: skip
     reach(Failpoint.SETTLE_DONE)
-    announce(services, ended, claim)
+    announce(services, ended)
     ledger.drop_spool(submission.id)  # there is one when it was cancelled before it was staged
     log.info("settled", submission=submission.id, succeeded=counts.succeeded, rows=counts.total)
 

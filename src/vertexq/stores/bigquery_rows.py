@@ -12,15 +12,13 @@ import orjson
 from vertexq.results import RESULT_COLUMNS, Chunk, QuarantinedLine, Row
 from vertexq.stores.base import RowsRefused
 from vertexq.stores.bigquery_sql import CHUNK, LINE, ROW
-from vertexq.stores.columns import JSON_COLUMNS, instant
+from vertexq.stores.columns import JSON_NAMES, instant
 
 ROW_LIMIT_BYTES = 60 * 1024 * 1024
 """Of one line. BigQuery takes 100 MB, but what is read back must fit into one answer.
 
 https://docs.cloud.google.com/bigquery/quotas
 """
-
-_JSON_NAMES = tuple(RESULT_COLUMNS[at] for at in JSON_COLUMNS)
 
 
 def encoded(chunk: Chunk, *, fence: int, seq: int, now: datetime) -> bytes:
@@ -50,7 +48,7 @@ def _rows(rows: Sequence[Row], shared: dict[str, object]) -> Iterator[bytes]:
 def _of_row(row: Row) -> dict[str, Any]:
     pairs = zip(RESULT_COLUMNS, row, strict=True)
     values: dict[str, Any] = {name: value for name, value in pairs if value is not None}
-    for name in _JSON_NAMES:
+    for name in JSON_NAMES:
         if isinstance(raw := values.get(name), bytes):
             values[name] = raw.decode()
     at = instant(row.processed_at)
@@ -59,8 +57,7 @@ def _of_row(row: Row) -> dict[str, Any]:
 
 def _lines(lines: Sequence[QuarantinedLine], shared: dict[str, object]) -> Iterator[bytes]:
     for line in lines:
-        raw = base64.b64encode(line.raw).decode()
-        yield _json({**shared, **line._asdict(), "raw": raw, "kind": LINE})
+        yield _json({**shared, **line.to_json(), "kind": LINE})
 
 
 def _last(chunk: Chunk, shared: dict[str, object], fence: int) -> bytes:

@@ -184,8 +184,7 @@ def ordered(chunk: Chunk) -> tuple[Sequence[Row], int]:
 
 def encode_quarantine(lines: Iterable[QuarantinedLine]) -> bytes:
     """Write one JSON object a line; ``raw`` is base64."""
-    dicts = ({**line._asdict(), "raw": base64.b64encode(line.raw).decode()} for line in lines)
-    return b"".join(orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE) for fields in dicts)
+    return b"".join(orjson.dumps(line.to_json(), option=orjson.OPT_APPEND_NEWLINE) for line in lines)
 
 
 def decode_quarantine(line: bytes) -> QuarantinedLine:

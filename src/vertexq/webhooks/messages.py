@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
 
 from vertexq.results import Chunk, QuarantinedLine, Row
-from vertexq.stores.columns import JSON_COLUMNS
+from vertexq.stores.columns import JSON_NAMES
 
 MESSAGE_BYTES = 256 * 1024
 """About how large a message may grow; one row that is larger goes alone."""
-
-_JSON_NAMES = frozenset(Row._fields[at] for at in JSON_COLUMNS)
 
 ROWS = "vertexq.rows"
 QUARANTINED = "vertexq.quarantined"
@@ -36,14 +33,14 @@ def row_json(row: Row) -> bytes:
     named: dict[str, Any] = {
         name: value for name, value in zip(Row._fields, row, strict=True) if value is not None
     }
-    for name in _JSON_NAMES & named.keys():
+    for name in named.keys() & JSON_NAMES:
         named[name] = orjson.Fragment(named[name])
     return orjson.dumps(named)
 
 
 def line_json(line: QuarantinedLine) -> bytes:
     """Write a quarantined line as an object; ``raw`` is base64."""
-    return orjson.dumps({**line._asdict(), "raw": base64.b64encode(line.raw).decode()})
+    return orjson.dumps(line.to_json())
 
 
 def _grouped(written: Iterable[bytes]) -> Iterator[Sequence[bytes]]:

@@ -9,7 +9,6 @@ import io
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self
@@ -17,6 +16,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
+from vertexq.retry import asked_s
 from vertexq.webhooks.address import Webhook
 from vertexq.webhooks.guard import AddressRefused, GuardedResolver, guarded_socket
 from vertexq.webhooks.signature import signed_headers
@@ -47,8 +47,8 @@ class Sender:
                 headers=headers | {"content-type": "application/json"},
                 allow_redirects=False,
             ) as response:
-                asked_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
-                return Answer(status=response.status, retry_after_s=asked_s)
+                wait_s = asked_s(response.headers.get("retry-after"), datetime.now(UTC))
+                return Answer(status=response.status, retry_after_s=wait_s)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             return Answer(failure=f"{webhook.host}: {_why(error)}")
 
@@ -77,19 +77,6 @@ class Sender:
         """Close every connection."""
         self._session = None
         await self._open.aclose()
-
-
-def retry_after_s(said: str | None, now: datetime) -> float | None:
-    """Read ``Retry-After``: seconds, or a date (RFC 9110, section 10.2.3); None for anything else."""
-    if not said:
-        return None
-    if said.strip().isdecimal():
-        return float(said)
-    try:
-        at = parsedate_to_datetime(said)
-    except ValueError:
-        return None
-    return max((at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds(), 0.0)
 
 
 def _why(error: BaseException) -> str:
