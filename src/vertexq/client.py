@@ -220,19 +220,13 @@ class Client:
 
         They are read from its first store, or from the one that ``store`` names.
         """
-        opened = self._open_store(self._store_of(id, store))
-        try:
+        with self._store(self._store_of(id, store)) as opened:
             yield from opened.results(id, outcomes=None if outcomes is None else frozenset(outcomes))
-        finally:
-            opened.close()
 
     def where(self, id: str) -> str:  # noqa: A002
         """Say where the results of a submission are stored, in the first of its stores."""
-        store = self._open_store(self._store_of(id, None))
-        try:
+        with self._store(self._store_of(id, None)) as store:
             return store.location(id)
-        finally:
-            store.close()
 
     def cancel(self, id: str) -> Status:  # noqa: A002
         """Ask to stop a submission: what was not sent is withdrawn, finished rows are kept and paid for."""
@@ -244,11 +238,8 @@ class Client:
 
     def quarantine(self, id: str, *, store: str | None = None) -> Iterator[QuarantinedLine]:  # noqa: A002
         """Stream the lines of Google's output that are in no row; read as ``results`` are."""
-        opened = self._open_store(self._store_of(id, store))
-        try:
+        with self._store(self._store_of(id, store)) as opened:
             yield from opened.quarantine(id)
-        finally:
-            opened.close()
 
     def retry(
         self,
@@ -343,19 +334,16 @@ class Client:
             raise UnknownStore(f"submission {id} does not land in {name!r}, but in {', '.join(stores)}")
         return name or stores[0]
 
-    def _open_store(self, name: str) -> Store:
+    def _store(self, name: str) -> Store:
         from vertexq.stores import open_store  # noqa: PLC0415
 
-        url = self._settings.store_url(name)
-        store = open_store(
-            url,
+        return open_store(
+            self._settings.store_url(name),
             storage_endpoint=self._settings.storage_endpoint,
             bigquery_endpoint=self._settings.bigquery_endpoint,
             ledger_url=self._settings.ledger_url,
             name=name,
         )
-        store.prepare()
-        return store
 
 
 def _not_done(status: Status, timeout_s: float) -> NotDone:

@@ -16,7 +16,7 @@
     │   ├── LeaseLost              our lease ran out and another worker holds it
     │   └── StaleFence             a store has seen a newer fencing token than ours
     ├── PositionMoved              a store's committed position is not where the chunk starts
-    ├── StoreRefused               a store refused rows; its data is as it was before
+    ├── StoreRefused               a store refused rows, or cannot be used as it is    (exit 3)
     ├── BadOutput                  what a job wrote was replaced, damaged, or is no output
     └── ApiError                   Google answered, and not with success
         ├── Refused                400, 401, 403, 404, 409, 412, 416: trying again cannot help
@@ -101,7 +101,9 @@ class PositionMoved(VertexqError):
 
 
 class StoreRefused(VertexqError):
-    """The store refused the rows; nothing of the chunk was written."""
+    """The store refused the rows, or cannot be used as it is; nothing of the chunk was written."""
+
+    exit_code = 3
 
 
 class BadOutput(VertexqError):

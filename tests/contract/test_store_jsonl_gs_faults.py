@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from io import BytesIO
 
@@ -9,6 +10,7 @@ import pytest
 
 from vertexq.errors import StaleFence, StoreRefused
 from vertexq.model import GcsUri
+from vertexq.steps.storebook import StoreBook
 from vertexq.stores import Store, open_store
 from vertexq.stores.parts_gs import GcsShelf
 from vertexq.testing.simulator import running_simulator
@@ -33,6 +35,17 @@ def test_a_missing_bucket_is_said_by_name(endpoint: str) -> None:
         open_store("jsonl+gs://no-such-bucket/x", storage_endpoint=endpoint) as store,
     ):
         store.progress(source_range())
+
+
+@pytest.mark.parametrize("url", ["jsonl+gs://no-such-bucket/x", "bigquery://p.no_such_dataset.t"])
+async def test_a_worker_that_tries_again_keeps_no_connection_of_a_failed_try(endpoint: str, url: str) -> None:
+    """A store that is not there is tried for hours; what a try left open would be an error here."""
+    stores = StoreBook({"results": url}, storage_endpoint=endpoint, bigquery_endpoint=endpoint)
+    for _ in range(3):
+        with pytest.raises(StoreRefused, match=r"no dataset|no-such"):
+            await stores.call("results", lambda store: store.url)
+    await stores.close()
+    gc.collect()
 
 
 def test_a_zombie_overwrites_nothing(endpoint: str) -> None:

@@ -200,7 +200,7 @@ def _place(url: str) -> str:
     from vertexq.stores.base import without_secrets  # noqa: PLC0415
 
     scheme, _, place = without_secrets(url).partition("://")
-    return f"{scheme} at {place.removeprefix('/') if scheme == 'sqlite' else place}"
+    return f"{scheme} at {place.removeprefix('/') if place.startswith('/') else place}"
 
 
 def _ok(check: str, text: str) -> Finding:

@@ -70,9 +70,7 @@ class StoreBook:
     def _prepared(self, name: str, opened: _OpenStore) -> Store:
         if opened.store is None:
             self.check(name)
-            store = open_store(self._urls[name], name=name, **self._options)
-            store.prepare()
-            opened.store = store
+            opened.store = open_store(self._urls[name], name=name, **self._options).prepared()
         return opened.store
 
 

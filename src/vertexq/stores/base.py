@@ -135,14 +135,18 @@ class Store(ABC):
         """Say why the target cannot hold ``rows``, without writing them; "" when it can."""
         return unstorable(rows)
 
-    def __enter__(self) -> Self:
-        """Prepare the store; one that cannot be prepared is closed."""
+    def prepared(self) -> Self:
+        """Prepare the store and return it; one that cannot be prepared is closed."""
         try:
             self.prepare()
         except BaseException:
             self.close()
             raise
         return self
+
+    def __enter__(self) -> Self:
+        """Prepare the store."""
+        return self.prepared()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
