@@ -106,20 +106,23 @@ def test_parameters_have_their_types() -> None:
 
 
 def test_a_table_of_the_users_own_is_judged_by_its_columns() -> None:
-    """Missing, of another type, repeated, or asking for what we do not have."""
-    _, layout = split_layout("x://?columns=key:id,text,cost_usd:cost")
+    """Missing, of another type, repeated, never null, or asking for what we do not have."""
+    _, layout = split_layout("x://?columns=key:id,text,reason,cost_usd:cost")
     fields = [
         {"name": "ID", "type": "STRING"},
         {"name": "text", "type": "STRING", "mode": "REPEATED"},
+        {"name": "reason", "type": "STRING", "mode": "REQUIRED"},
         {"name": "must", "type": "DATE", "mode": "REQUIRED"},
+        {"name": "day", "type": "DATE", "mode": "REQUIRED", "defaultValueExpression": "CURRENT_DATE()"},
     ]
 
-    said = faults(layout, table_from({"schema": {"fields": fields}}))
+    said = list(faults(layout, table_from({"schema": {"fields": fields}})))
 
     assert said == [
-        "its column text is an array",
-        "it has no column cost",
-        "its column must is REQUIRED",
+        "it has no column cost (for cost_usd)",
+        "its column text is ARRAY<STRING>; for text it may be STRING",
+        "its column reason is NOT NULL, but reason is null for rows that failed",
+        "its column must wants a value that we do not have: give it a default",
     ]
 
 

@@ -66,7 +66,7 @@ class BigQueryStore(Store):
     def prepare(self) -> None:
         """Make the tables that are not there and add the columns that a newer vertexq has.
 
-        Raise ``StoreRefused`` without the dataset, and for a results table that cannot take our rows.
+        Raise ``StoreRefused`` without the dataset, ``BadSettings`` for a table that cannot take our rows.
         """
         self._link.run(self._look)
 
@@ -76,8 +76,7 @@ class BigQueryStore(Store):
 
     def location(self, submission_id: str) -> str:
         """Name the table and the condition."""
-        column = self._layout.name_of("submission_id")
-        return f"BigQuery table {self._table}" + (f", {column} = '{submission_id}'" if column else "")
+        return f"BigQuery table {self._table}{self._layout.where(submission_id)}"
 
     def finish(self, submission_id: str, *, repeats: bool = False) -> None:  # noqa: ARG002  (MERGE sees them all)
         """Bring the best row of each key into the results table; the same landed rows are brought once."""

@@ -7,10 +7,14 @@ finished.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from vertexq.google.bigquery_messages import TableInfo, TableRef, parameter
-from vertexq.results import OUTCOME_RANK, QuarantinedLine
-from vertexq.stores.columns import COLUMNS, Column, ColumnType
+from vertexq.results import QuarantinedLine
+from vertexq.stores import table_fit
+from vertexq.stores.columns import COLUMNS, Column, ColumnType, rank_sql
 from vertexq.stores.layout import Layout
+from vertexq.stores.table_fit import Found
 
 ROW, LINE, CHUNK = "row", "line", "chunk"
 """What a landed record is."""
@@ -40,7 +44,6 @@ _OWN = (
     ("size_bytes", "INTEGER", "of a line: its length"),
     ("raw", "BYTES", "of a line: its first kilobyte"),
 )
-_RANKS = " ".join(f"WHEN '{name}' THEN {rank}" for name, rank in OUTCOME_RANK.items())
 
 
 def landing_of(results: TableRef) -> TableRef:
@@ -81,20 +84,24 @@ def results_about(layout: Layout) -> dict[str, object]:
     return {"clustering": {"fields": list(layout.key)}}
 
 
-def faults(layout: Layout, table: TableInfo) -> list[str]:
+def faults(layout: Layout, table: TableInfo) -> Iterator[str]:
     """Say why a results table that is there cannot take our rows; nothing when it can."""
-    found = {each.name.lower(): each for each in table.columns}
-    said: list[str] = []
-    for column, name in layout.names:
-        there = found.pop(name.lower(), None)
-        if there is None:
-            said.append(f"it has no column {name}")
-        elif there.mode == "REPEATED":
-            said.append(f"its column {name} is an array")
-        elif there.kind not in _FITS[column.type]:
-            said.append(f"its column {name} is {there.kind}, not {TYPES[column.type]}")
-    said += [f"its column {each.name} is REQUIRED" for each in found.values() if each.mode == "REQUIRED"]
-    return said
+    found = (
+        Found(
+            name=each.name,
+            type=f"ARRAY<{each.kind}>" if each.mode == "REPEATED" else each.kind,
+            required=each.mode == "REQUIRED",
+            supplied="defaultValueExpression" in each.resource,
+        )
+        for each in table.columns
+    )
+    return table_fit.faults(layout, found, _unfit)
+
+
+def _unfit(column: Column, found: Found) -> Iterable[str]:
+    if found.type not in _FITS[column.type]:
+        fits = ", ".join(_FITS[column.type])
+        yield f"its column {found.name} is {found.type}; for {column.name} it may be {fits}"
 
 
 def progress() -> str:
@@ -133,7 +140,7 @@ def results(layout: Layout, table: TableInfo) -> str:
         f" UNION ALL SELECT {_stored(layout, table)}, 1, NULL, NULL, NULL FROM {{results}} AS T "
         f"WHERE T.`{submission}` = @submission"
     )
-    judged = f"{_rank('R.outcome')} DESC, R.attempt DESC, R.place"
+    judged = f"{rank_sql('R.outcome')} DESC, R.attempt DESC, R.place"
     order = judged if layout.is_judged else f"R.place, {judged}"
     names = ", ".join(f"B.{column.name}" for column in COLUMNS)
     return (
@@ -204,15 +211,11 @@ def _as(column: Column, kind: str) -> str:
     return f"CAST(L.{column.name} AS {kind})" if kind in {"NUMERIC", "BIGNUMERIC"} else f"L.{column.name}"
 
 
-def _rank(outcome: str) -> str:
-    return f"CASE {outcome} {_RANKS} ELSE -1 END"
-
-
 def _better(layout: Layout) -> str:
     if not layout.is_judged:
         return ""
     outcome, attempt = layout.name_of("outcome"), layout.name_of("attempt")
-    new, old = _rank(f"S.`{outcome}`"), _rank(f"T.`{outcome}`")
+    new, old = rank_sql(f"S.`{outcome}`"), rank_sql(f"T.`{outcome}`")
     later = f"S.`{attempt}` > IFNULL(T.`{attempt}`, 0)"
     return f" AND ({new} > {old} OR ({new} = {old} AND {later}))"
 
@@ -220,6 +223,6 @@ def _better(layout: Layout) -> str:
 _FIRST = "{0}.landed_at, {0}.range_id, {0}.seq"
 _LANDED = f"FROM {{landing}} AS L WHERE L.kind = '{ROW}' AND L.submission_id = @submission"
 _BEST = (
-    f"{_LANDED} QUALIFY ROW_NUMBER() OVER (PARTITION BY L.key ORDER BY {_rank('L.outcome')} DESC, "
+    f"{_LANDED} QUALIFY ROW_NUMBER() OVER (PARTITION BY L.key ORDER BY {rank_sql('L.outcome')} DESC, "
     f"L.attempt DESC, {_FIRST.format('L')}) = 1"
 )

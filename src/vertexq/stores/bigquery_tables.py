@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vertexq.errors import PreconditionFailed, StoreRefused, Unreachable
+from vertexq.errors import BadSettings, PreconditionFailed, Unreachable
 from vertexq.google.bigquery import BigQuery
 from vertexq.google.bigquery_messages import TableInfo, TableRef
 from vertexq.stores import bigquery_sql as sql
 from vertexq.stores.layout import Layout
+from vertexq.stores.table_fit import refused
 
 TRIES = 4
 """How often a table that others change is looked at again."""
@@ -34,14 +35,11 @@ async def made(client: BigQuery, ref: TableRef, about: dict[str, object], fields
 
 
 async def results_table(client: BigQuery, ref: TableRef, layout: Layout) -> TableInfo:
-    """Return the results table; raise ``StoreRefused`` for one that cannot take our rows."""
+    """Return the results table; raise ``BadSettings`` for one that cannot take our rows."""
     found = None if layout.is_whole else await client.table(ref)  # with a layout it is not ours to change
     table = found or await made(client, ref, sql.results_about(layout), sql.results_fields(layout))
-    if wrong := sql.faults(layout, table):
-        raise StoreRefused(
-            f"the BigQuery table {ref} cannot take the results: {'; '.join(wrong)}; change the table, or "
-            "columns= in the store's URL"
-        )
+    if wrong := refused(ref, sql.faults(layout, table)):
+        raise BadSettings(wrong)
     return table
 
 

@@ -20,9 +20,9 @@ from vertexq.stores import duckdb_sql as sql
 from vertexq.stores.base import Committed, RowsRefused, Store, admit
 from vertexq.stores.columns import ColumnType, instant
 from vertexq.stores.duckdb_file import DuckFile
-from vertexq.stores.duckdb_table import Held, faults, missing
-from vertexq.stores.layout import TABLE, Layout, replaces, split_layout
+from vertexq.stores.layout import Layout, replaces, split_layout
 from vertexq.stores.poison import unstorable
+from vertexq.stores.table_fit import Found, faults, lacking, refused
 
 _LINES = 1000
 """How many quarantined lines are read at once, of a kilobyte each at most."""
@@ -56,13 +56,17 @@ class DuckdbStore(Store):
         self._merge = sql.merge(self._layout)
 
     def prepare(self) -> None:
-        """Create the file's directory, the file and its tables; add columns that an older version lacks."""
+        """Create the file's directory, the file and its tables; add the columns of a newer vertexq.
+
+        Raise ``BadSettings`` for a table of the user's own that cannot take our rows.
+        """
         with self._translated():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._file.transaction() as db:
-                for statement in (*sql.OWN_TABLES, sql.create(self._layout)):
-                    db.execute(statement)
-                self._complete(db)
+                _make(db, self._layout)
+                wrong = faults(self._layout, _found(db, self._layout), sql.unfit)
+                if said := refused(self._layout.table, wrong):
+                    raise BadSettings(said)
 
     def close(self) -> None:
         """Close the file."""
@@ -71,8 +75,7 @@ class DuckdbStore(Store):
 
     def location(self, submission_id: str) -> str:
         """Name the file, the table and the condition."""
-        name = self._layout.name_of("submission_id")
-        return f"{self._path}, table {self._layout.table}" + (f", {name} = '{submission_id}'" if name else "")
+        return f"{self._path}, table {self._layout.table}{self._layout.where(submission_id)}"
 
     def results(self, submission_id: str, *, outcomes: frozenset[Outcome] | None = None) -> Iterator[Result]:
         """Stream the results in the order of their keys, a page at a time: between pages others may write."""
@@ -126,20 +129,6 @@ class DuckdbStore(Store):
             wins = [replaces(row, replacing) for row in rows]
             db.execute(self._merge, [*_columns(self._layout, rows), wins])
 
-    def _complete(self, db: duckdb.DuckDBPyConnection) -> None:
-        held = {
-            name.lower(): Held(name, kind, may_be_null, has_default)
-            for name, kind, may_be_null, has_default in db.execute(sql.HELD, [self._layout.table]).fetchall()
-        }
-        if self._layout == Layout(TABLE):
-            for name in missing(self._layout, held):
-                db.execute(sql.add_column(self._layout, name))
-        elif found := list(faults(self._layout, held)):
-            raise BadSettings(
-                f"{self._path}: the table {self._layout.table} cannot take rows: {'; '.join(found)}; "
-                "change the table, or table= and columns= in the store's URL"
-            )
-
     def _read(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         with self._translated(), self._file.connection() as db:
             found: list[tuple[Any, ...]] = db.execute(query, values).fetchall()
@@ -162,6 +151,22 @@ class DuckdbStore(Store):
 def _known(db: duckdb.DuckDBPyConnection, range_id: str) -> Committed | None:
     found = db.execute(sql.KNOWN, [range_id]).fetchone()
     return Committed(Progress(position=found[0], state=found[1]), found[2]) if found else None
+
+
+def _make(db: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    for statement in (*sql.OWN_TABLES, sql.create(layout)):
+        db.execute(statement)
+    if layout.is_whole:
+        for column, name in lacking(layout, _found(db, layout)):
+            db.execute(sql.add_column(layout, column, name))
+
+
+def _found(db: duckdb.DuckDBPyConnection, layout: Layout) -> tuple[Found, ...]:
+    rows = db.execute(sql.FOUND_COLUMNS, [layout.table]).fetchall()
+    return tuple(
+        Found(name=name, type=kind, required=required, supplied=supplied)
+        for name, kind, required, supplied in rows
+    )
 
 
 def _columns(layout: Layout, rows: Sequence[Row]) -> Iterator[list[Any]]:

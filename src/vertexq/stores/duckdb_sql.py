@@ -6,9 +6,12 @@ transaction that holds the file, so that no key is there twice.
 
 from __future__ import annotations
 
-from vertexq.results import OUTCOME_RANK, QuarantinedLine
-from vertexq.stores.columns import ColumnType
-from vertexq.stores.layout import Layout
+from collections.abc import Iterable
+
+from vertexq.results import QuarantinedLine
+from vertexq.stores.columns import Column, ColumnType
+from vertexq.stores.layout import Layout, quoted
+from vertexq.stores.table_fit import Found
 
 TYPES = {
     ColumnType.TEXT: "VARCHAR",
@@ -17,6 +20,14 @@ TYPES = {
     ColumnType.INSTANT: "TIMESTAMPTZ",
     ColumnType.JSON: "VARCHAR",  # Google's own spelling; the type JSON refuses lone surrogates
 }
+_FITS: dict[ColumnType, tuple[str, ...]] = {
+    ColumnType.TEXT: ("VARCHAR", "JSON"),
+    ColumnType.INTEGER: ("BIGINT", "HUGEINT"),
+    ColumnType.REAL: ("DOUBLE", "FLOAT", "DECIMAL"),
+    ColumnType.INSTANT: ("TIMESTAMP",),  # with a time zone or without
+    ColumnType.JSON: ("JSON", "VARCHAR"),
+}
+"""How the names of types begin that hold a column."""
 OWN_TABLES = (
     """CREATE TABLE IF NOT EXISTS vertexq_quarantine (
         submission_id VARCHAR NOT NULL, batch_id VARCHAR NOT NULL, source_object VARCHAR NOT NULL,
@@ -28,8 +39,8 @@ OWN_TABLES = (
         position BIGINT NOT NULL, fence BIGINT NOT NULL, state BLOB NOT NULL
     )""",
 )
-HELD = (
-    "SELECT column_name, data_type, is_nullable, column_default IS NOT NULL FROM duckdb_columns() "
+FOUND_COLUMNS = (
+    "SELECT column_name, data_type, NOT is_nullable, column_default IS NOT NULL FROM duckdb_columns() "
     "WHERE lower(table_name) = lower(?) AND schema_name = current_schema() "
     "AND database_name = current_database()"
 )
@@ -61,10 +72,18 @@ def create(layout: Layout) -> str:
     return f'CREATE TABLE IF NOT EXISTS "{layout.table}" ({columns})'
 
 
-def add_column(layout: Layout, name: str) -> str:
-    """Return the statement that adds the column called ``name`` to a table of an older version."""
-    kind = next(TYPES[column.type] for column, theirs in layout.names if theirs == name)
-    return f'ALTER TABLE "{layout.table}" ADD COLUMN IF NOT EXISTS "{name}" {kind}'
+def add_column(layout: Layout, column: Column, name: str) -> str:
+    """Return the statement that adds a column of a newer vertexq."""
+    return f"ALTER TABLE {quoted(layout.table)} ADD COLUMN IF NOT EXISTS {quoted(name)} {TYPES[column.type]}"
+
+
+def unfit(column: Column, found: Found) -> Iterable[str]:
+    """Say what is wrong with the type of a column; a key may be anything that the producer's keys are."""
+    if column.name != "key" and not found.type.startswith(_FITS[column.type]):
+        yield (
+            f"its column {found.name} is {found.type}; for {column.name} it may be "
+            f"{', '.join(_FITS[column.type])}"
+        )
 
 
 def merge(layout: Layout) -> str:
@@ -81,10 +100,11 @@ def merge(layout: Layout) -> str:
     names = [name for _, name in layout.names]
     values = [_stored(column.type, f'i."{name}"') for column, name in layout.names]
     settings = ", ".join(f'"{name}" = {value}' for name, value in zip(names, values, strict=True))
+    better = layout.better_sql("i", "r") if layout.is_judged else "i.wins"
     return (
         f'MERGE INTO "{layout.table}" AS r USING (SELECT {", ".join(given)}) AS i ON ({same}) '
-        f"WHEN MATCHED AND {_better(layout)} THEN UPDATE SET {settings} WHEN NOT MATCHED THEN INSERT "
-        f"({', '.join(_quoted(names))}) VALUES ({', '.join(values)})"
+        f"WHEN MATCHED AND {better} THEN UPDATE SET {settings} WHEN NOT MATCHED THEN INSERT "
+        f"({', '.join(map(quoted, names))}) VALUES ({', '.join(values)})"
     )
 
 
@@ -106,22 +126,9 @@ def page(layout: Layout) -> str:
     key = layout.name_of("key")
     names = ", ".join(_read(column.type, f'"{name}"') for column, name in layout.names)
     condition = f'("{key}" > $1 OR $1 IS NULL) AND "{key}" <= $2'
-    if "submission_id" in _ours(layout):
-        condition += f' AND "{layout.name_of("submission_id")}" = $3'
+    if name := layout.name_of("submission_id"):
+        condition += f' AND "{name}" = $3'
     return f'SELECT {names} FROM "{layout.table}" WHERE {condition} ORDER BY "{key}"'
-
-
-def _better(layout: Layout) -> str:
-    if not layout.is_judged:
-        return "i.wins"
-    outcome, attempt = layout.name_of("outcome"), layout.name_of("attempt")
-    new, old = (f'{_rank(f"{table}.{chr(34)}{outcome}{chr(34)}")}, {table}."{attempt}"' for table in "ir")
-    return f"({new}) > ({old})"
-
-
-def _rank(outcome: str) -> str:
-    cases = " ".join(f"WHEN '{name}' THEN {rank}" for name, rank in OUTCOME_RANK.items())
-    return f"CASE {outcome} {cases} ELSE -1 END"
 
 
 def _given(kind: ColumnType) -> str:
@@ -143,11 +150,3 @@ def _is_long(kind: ColumnType) -> bool:
 def _where(layout: Layout) -> str:
     name = layout.name_of("submission_id")
     return f' WHERE "{name}" = $1' if name else ""
-
-
-def _ours(layout: Layout) -> set[str]:
-    return {column.name for column in layout.columns}
-
-
-def _quoted(names: list[str]) -> list[str]:
-    return [f'"{name}"' for name in names]
