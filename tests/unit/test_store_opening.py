@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +96,48 @@ def test_stores_are_cheap_to_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "set()"
+
+
+WITHOUT = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {package!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from vertexq.stores import open_store
+from vertexq.testing.store_rows import chunk, row
+try:
+    with open_store({url!r}) as store:
+        store.write(chunk(row("a")), fence=1)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+"""Writes a row where a package is not installed."""
+
+
+@pytest.mark.parametrize(
+    ("package", "url", "extra"),
+    [
+        ("psycopg", "postgresql://host/db", "postgres"),
+        ("duckdb", "duckdb:///{}/r.duckdb", "duckdb"),
+        ("pyarrow", "parquet:///{}", "parquet"),
+        ("aiohttp", "jsonl+gs://bucket/prefix", "worker"),
+        ("google", "bigquery://project.d.t", "worker"),
+        ("google_crc32c", "jsonl:///{}", "worker"),
+        ("zstandard", "jsonl:///{}?compress=zstd", "zstd"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_its_extra(
+    package: str, url: str, extra: str, tmp_path: Path
+) -> None:
+    """Nobody who uses a store for the first time is shown a traceback."""
+    code = WITHOUT.format(package=package, url=url.format(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("BadSettings"), done.stdout
+    assert package in done.stdout
+    assert f"vertexq[{extra}]" in done.stdout

@@ -9,6 +9,16 @@ from vertexq.stores.base import Committed, RowsRefused, Store, admit, without_se
 
 __all__ = ["Committed", "RowsRefused", "Store", "admit", "open_store", "schemes"]
 
+_EXTRAS = {
+    "aiohttp": "worker",
+    "duckdb": "duckdb",
+    "google": "worker",
+    "google_crc32c": "worker",
+    "psycopg": "postgres",
+    "pyarrow": "parquet",
+}
+"""What brings a package that one of our stores imports."""
+
 GROUP = "vertexq.stores"
 """The entry point group: the name is the scheme, the value the class."""
 
@@ -48,9 +58,10 @@ def _load(point: EntryPoint, url: str) -> type[Store]:
     try:
         kind: type[Store] = point.load()
     except ImportError as error:
+        name = error.name or ""
+        extra = _EXTRAS.get(name.partition(".")[0])
+        said = f"; pip install 'vertexq[{extra}]'" if extra else ""
         raise BadSettings(
-            f"the store {without_secrets(url)} needs the package {error.name!r}, which is not installed; "
-            "install vertexq[postgres] for PostgreSQL, [duckdb] for DuckDB, [parquet] for Parquet, "
-            "[worker] for gs://"
+            f"the store {without_secrets(url)} needs the package {name!r}, which is not installed{said}"
         ) from error
     return kind

@@ -16,7 +16,7 @@ from vertexq.errors import StoreRefused, Unreachable
 from vertexq.google.bigquery import BigQuery
 from vertexq.google.bigquery_messages import JobInfo, TableRef
 from vertexq.stores.base import RowsRefused
-from vertexq.stores.bigquery_link import QUOTA
+from vertexq.stores.google_loop import QUOTA
 
 TRIES = 4
 """How often a job that failed for a reason that passes is begun again, each time under another id."""

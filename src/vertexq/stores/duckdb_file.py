@@ -6,9 +6,7 @@ somebody waits or when nothing came for a moment. Opening and closing cost more 
 
 from __future__ import annotations
 
-import fcntl
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -19,6 +17,7 @@ from typing import TypeVar
 import duckdb
 
 from vertexq.errors import Unreachable, VertexqError
+from vertexq.stores.locking import lock_file, patiently, pause_s, try_lock
 
 _T = TypeVar("_T")
 
@@ -128,7 +127,7 @@ class DuckFile:
                     with suppress(duckdb.Error):  # what is committed is safe; the next to open sees the fault
                         self.close()
                     return
-            time.sleep(min(left_s, _pause()))
+            time.sleep(min(left_s, pause_s()))
 
 
 class _Turn:
@@ -154,44 +153,28 @@ class _Turn:
     def somebody_waits(self) -> bool:
         turn = self._file("turn")
         try:
-            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            return not try_lock(turn)
         finally:
             os.close(turn)
-        return False
 
     def _take(self, name: str) -> int:
         file = self._file(name)
-
-        def locked() -> int | None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return None
-            return file
-
         try:
-            return _patiently(locked, self._path, self._wait_s)
+            _patiently(lambda: try_lock(file) or None, self._path, self._wait_s)
         except BaseException:
             os.close(file)
             raise
+        return file
 
     def _file(self, name: str) -> int:
-        return os.open(f"{self._path}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return lock_file(f"{self._path}.{name}")
 
 
 def _patiently(attempt: Callable[[], _T | None], path: Path, wait_s: float) -> _T:
-    ends_at = time.monotonic() + wait_s
-    while (found := attempt()) is None:
-        if time.monotonic() > ends_at:
-            raise Unreachable(
-                f"{path} was in use for {wait_s:g} s; DuckDB lets one process in at a time: close the "
-                "program that has it open, or use another store for many workers"
-            )
-        time.sleep(_pause())
+    found = patiently(attempt, wait_s=wait_s)
+    if found is None:
+        raise Unreachable(
+            f"{path} was in use for {wait_s:g} s; DuckDB lets one process in at a time: close the "
+            "program that has it open, or use another store for many workers"
+        )
     return found
-
-
-def _pause() -> float:
-    return random.uniform(0.002, 0.02)

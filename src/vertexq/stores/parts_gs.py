@@ -7,7 +7,6 @@ its bytes, so that nothing committed is ever overwritten by other bytes.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
@@ -15,20 +14,11 @@ from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TypeVar, cast
 
-from vertexq.errors import (
-    ApiError,
-    BadSettings,
-    NotFound,
-    PreconditionFailed,
-    Refused,
-    StoreRefused,
-    Unreachable,
-)
-from vertexq.google.auth import default_tokens
-from vertexq.google.rest import Transport
+from vertexq.errors import BadSettings, NotFound, PreconditionFailed, StoreRefused, Unreachable
 from vertexq.google.storage import Storage
 from vertexq.model import GcsUri, ObjectInfo
 from vertexq.stores.base import without_secrets
+from vertexq.stores.google_loop import GoogleLoop
 from vertexq.stores.shelf import FileGone, Seen, Shelf
 
 _T = TypeVar("_T")
@@ -65,8 +55,7 @@ class GcsShelf(Shelf):
     def __init__(self, root: GcsUri, *, storage_endpoint: str = "") -> None:
         self._root = root
         self._endpoint = storage_endpoint
-        self._runner: asyncio.Runner | None = None
-        self._transport: Transport | None = None
+        self._loop = GoogleLoop(emulator=bool(storage_endpoint))
 
     def prepare(self) -> None:
         """Look whether the bucket is there and may be listed; nothing is created."""
@@ -74,11 +63,7 @@ class GcsShelf(Shelf):
 
     def close(self) -> None:
         """Close the connections and the event loop."""
-        if self._runner is not None:
-            if self._transport is not None:
-                self._runner.run(self._transport.aclose())
-            self._runner.close()
-        self._runner = self._transport = None
+        self._loop.close()
 
     def address(self, folder: str, name: str = "") -> str:
         """Return the gs:// address."""
@@ -140,15 +125,10 @@ class GcsShelf(Shelf):
         return self._uri(folder, f"{_RECORDS}/{record}.json")
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        with self._translated():
-            return self._runner.run(work)
+        return self._loop.run(_or_gone(work))
 
     async def _storage(self) -> Storage:
-        if self._transport is None:
-            self._transport = Transport(await default_tokens(emulator=bool(self._endpoint)))
-        return Storage(self._transport, endpoint=self._endpoint)
+        return Storage(await self._loop.transport(), endpoint=self._endpoint)
 
     async def _first_name(self) -> None:
         storage = await self._storage()
@@ -207,16 +187,12 @@ class GcsShelf(Shelf):
             return False
         return True
 
-    @contextmanager
-    def _translated(self) -> Generator[None]:
-        try:
-            yield
-        except NotFound as error:
-            raise FileGone(str(error)) from error
-        except Refused as error:
-            raise StoreRefused(str(error)) from error
-        except ApiError as error:
-            raise Unreachable(str(error)) from error
+
+async def _or_gone(work: Coroutine[Any, Any, _T]) -> _T:
+    try:
+        return await work
+    except NotFound as error:
+        raise FileGone(str(error)) from error
 
 
 async def _blocks(data: BinaryIO) -> AsyncIterator[bytes]:

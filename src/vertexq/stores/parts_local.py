@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -15,11 +13,11 @@ from typing import BinaryIO
 
 from vertexq.errors import BadSettings, Unreachable
 from vertexq.stores.base import without_secrets
+from vertexq.stores.locking import lock_file, patiently, try_lock
 from vertexq.stores.shelf import FileGone, Seen, Shelf
 
 WAIT_S = 60.0
 """How long one waits for another writer of a range; a chunk takes well under a second."""
-_PAUSE_S = 0.01
 _RECORDS = ".progress"
 _UNFINISHED = ".tmp-"
 _BLOCK_BYTES = 1 << 20
@@ -103,9 +101,13 @@ class LocalShelf(Shelf):
                 place.mkdir(parents=True, exist_ok=True)
                 _sync_directory(place.parent)
                 _sync_directory(self._root)
-            lock = os.open(place / f"{record}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            lock = lock_file(place / f"{record}.lock")
         try:
-            self._lock(lock, place / record)
+            if not patiently(lambda: try_lock(lock) or None, wait_s=self._wait_s):
+                raise Unreachable(
+                    f"{place / record} was locked for {self._wait_s:g} s by another worker; end the one that "
+                    "hangs"
+                )
             yield
         finally:
             os.close(lock)
@@ -123,20 +125,6 @@ class LocalShelf(Shelf):
         with self._translated():
             self._put(self._root / folder / _RECORDS, f"{record}.json", BytesIO(data))
         return True
-
-    def _lock(self, lock: int, what: Path) -> None:
-        ends_at = time.monotonic() + self._wait_s
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > ends_at:
-                    raise Unreachable(
-                        f"{what} was locked for {self._wait_s:g} s by another worker; end the one that hangs"
-                    ) from None
-                time.sleep(_PAUSE_S)
-            else:
-                return
 
     def _put(self, place: Path, name: str, data: BinaryIO) -> None:
         unfinished = place / f"{_UNFINISHED}{uuid.uuid4().hex}"

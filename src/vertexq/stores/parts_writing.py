@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
+from vertexq.errors import BadSettings
 from vertexq.stores.parts import FileEntry
 from vertexq.stores.shelf import Shelf
 
@@ -25,11 +26,17 @@ def put_file(
 
 def measured(data: BinaryIO) -> tuple[int, str]:
     """Return a file's size in bytes and its crc32c in hexadecimal."""
-    import google_crc32c  # noqa: PLC0415  (a producer that only reads does without)
+    try:
+        from vertexq.google.checksum import extend  # noqa: PLC0415  (a producer that only reads does without)
+    except ModuleNotFoundError as error:
+        raise BadSettings(
+            f"files are written with their checksum, for which the package {error.name} is missing; "
+            "pip install 'vertexq[worker]'"
+        ) from error
 
     data.seek(0)
     size_bytes, value = 0, 0
     while block := data.read(_BLOCK_BYTES):
         size_bytes += len(block)
-        value = cast("int", cast("Any", google_crc32c).extend(value, block))
+        value = extend(value, block)
     return size_bytes, f"{value:08x}"

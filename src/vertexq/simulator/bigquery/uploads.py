@@ -14,10 +14,10 @@ from aiohttp import BodyPartReader, MultipartReader, web
 
 from vertexq.errors import NotFound, Unavailable
 from vertexq.simulator.bigquery.names import Json, invalid
-from vertexq.simulator.faults import Action, Fault
+from vertexq.simulator.faults import Fault
 from vertexq.simulator.storage.resumable import piece_from
 from vertexq.simulator.storage.staging import CHUNK_BYTES
-from vertexq.simulator.storage.upload import read_resource
+from vertexq.simulator.storage.upload import body_chunks, cut_off, read_resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Uploads:
         try:
             reader = MultipartReader(request.headers, request.content)
             resource = read_resource(await (await _part(reader)).read())
-            await _fill(path, _cut(_chunks(await _part(reader)), request, fault))
+            await _fill(path, cut_off(_chunks(await _part(reader)), request, fault))
         except (ValueError, AssertionError, KeyError) as error:
             raise invalid(f"Bad multipart upload: {error}", reason="badContent") from error
         except ConnectionError as error:
@@ -111,7 +111,7 @@ class Uploads:
         skip = session.kept_bytes - start
         try:
             with session.path.open("ab") as file:
-                async for chunk in _cut(request.content.iter_chunked(CHUNK_BYTES), request, fault):
+                async for chunk in body_chunks(request, fault):
                     new, skip = chunk[skip:], max(0, skip - len(chunk))
                     file.write(new)
                     session.kept_bytes += len(new)
@@ -135,18 +135,3 @@ async def _fill(path: Path, chunks: AsyncIterator[bytes]) -> None:
     with path.open("wb") as file:
         async for chunk in chunks:
             file.write(chunk)
-
-
-async def _cut(
-    chunks: AsyncIterator[bytes], request: web.Request, fault: Fault | None
-) -> AsyncIterator[bytes]:
-    """Yield the chunks; a ``CUT`` breaks the connection in the middle of them."""
-    left = fault.after_bytes if fault and fault.action is Action.CUT else None
-    async for chunk in chunks:
-        if left is not None and len(chunk) > left:
-            yield chunk[:left]
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError
-        left = None if left is None else left - len(chunk)
-        yield chunk

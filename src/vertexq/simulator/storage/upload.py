@@ -42,7 +42,7 @@ async def multipart_upload(
     content_type = body.headers.get("Content-Type")
     if content_type and not said.get("contentType"):
         said = {**said, "contentType": content_type}
-    chunks = _cut_off(_last_part(reader, body), request, fault)
+    chunks = cut_off(_last_part(reader, body), request, fault)
     return await _store(store, request, said, chunks, may_create)
 
 
@@ -112,7 +112,7 @@ def expected_hashes(request: web.Request, said: Json) -> Hashes:
 
 def body_chunks(request: web.Request, fault: Fault | None) -> AsyncIterator[bytes]:
     """Yield the body as it comes; a ``CUT`` breaks the connection in the middle of it."""
-    return _cut_off(request.content.iter_chunked(CHUNK_BYTES), request, fault)
+    return cut_off(request.content.iter_chunked(CHUNK_BYTES), request, fault)
 
 
 async def _last_part(reader: MultipartReader, part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -132,9 +132,10 @@ def _well_formed() -> Generator[None]:
         raise Refused(f"Bad multipart upload: {error}", status=400, code="badContent") from error
 
 
-async def _cut_off(
+async def cut_off(
     chunks: AsyncIterator[bytes], request: web.Request, fault: Fault | None
 ) -> AsyncIterator[bytes]:
+    """Yield ``chunks``; a ``CUT`` breaks the connection in the middle of them."""
     left = fault.after_bytes if fault and fault.action is Action.CUT else None
     async for chunk in chunks:
         if left is not None and len(chunk) > left:
