@@ -104,6 +104,25 @@ async def test_an_export_that_is_gone_is_closed_where_it_stands(house: House) ->
     assert "incremental" not in (rows["2"].source_object or "")
 
 
+async def test_an_export_of_which_ranges_were_dropped_is_not_summed_up(house: House) -> None:
+    """Its first ranges were read while the job ran, the others were dropped for the final file."""
+    cut = house.with_options(slice_s=0.0, chunk_rows=1, range_bytes=400)
+    lines = [answer(n) for n in range(8)]
+    with house.client() as client:
+        batch = await running_job(cut, client, rows=len(lines))
+        await write(house, batch, EARLY.format(0), b"".join(lines))
+        await steps.ingest(cut.services, batch.id)
+        await steps.ingest(cut.services, batch.id)
+        early = {one.key for one in client.results("read")}
+        await write(house, batch, "predictions.jsonl", b"".join(lines))
+        batch = await read_by(cut, ended(house, batch))
+        rows = check_store(house, client, batch)
+
+    assert 0 < len(early) < len(lines)
+    assert all("incremental" in (rows[key].source_object or "") for key in early)
+    assert batch.counts.succeeded == len(lines)
+
+
 async def test_a_torn_end_of_an_export_is_left_to_the_final_file(house: House) -> None:
     """It is no bad line: the object was looked at while its job was writing."""
     with house.client() as client:
