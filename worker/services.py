@@ -44,12 +44,7 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
         transport = await stack.enter_async_context(
             Transport(tokens, deadline_s=settings.request_deadline_s, restraint=restraint)
         )
-        stores = StoreBook(
-            settings.stores,
-            storage_endpoint=settings.storage_endpoint,
-            bigquery_endpoint=settings.bigquery_endpoint,
-            ledger_url=settings.ledger_url,
-        )
+        stores = StoreBook(settings.stores, **settings.store_places)
         stack.push_async_callback(stores.close)
         producers = CeleryProducers(settings.producer_broker_url, key_prefix=settings.producer_key_prefix)
         stack.callback(producers.close)

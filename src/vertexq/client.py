@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
-from vertexq.drafts import order_for_rows, paths_of
-from vertexq.errors import BadInput, BadSource, NotDone, UnknownStore
+from vertexq.drafts import order_for_rows, rows_of, uris_of
+from vertexq.errors import BadInput, NotDone, UnknownStore
 from vertexq.messages import to_message, unrecorded
 from vertexq.model import NewSubmission, Policy, Submission
 from vertexq.names import TaskName
@@ -19,7 +19,6 @@ from vertexq.orders import Order, joined_stores
 from vertexq.results import Outcome, QuarantinedLine, Result
 from vertexq.retry import look_wait_s
 from vertexq.settings import NO_LEDGER, Settings
-from vertexq.sources.kinds import is_object
 from vertexq.sources.template import Template
 from vertexq.states import SUBMISSION_RESTING, SubmissionState
 from vertexq.status import Status, status_of
@@ -124,9 +123,9 @@ class Client:
             on_complete=on_complete,
         )  # fmt: skip
         order = order.with_tenant(tenant, label=self._settings.tenant_label).checked()
-        if uris := _uris(source):
+        if uris := uris_of(source):
             return self._enqueue(order.for_objects(uris), (), connection)
-        rows = _rows(source)
+        rows = rows_of(source)
         limit_bytes = self._settings.line_limit_bytes
         with order_for_rows(order, rows, line_limit_bytes=limit_bytes, on_rows=on_rows) as draft:
             return self._enqueue(self._priced(draft.submission), draft.chunks(), connection)
@@ -337,13 +336,7 @@ class Client:
     def _store(self, name: str) -> Store:
         from vertexq.stores import open_store  # noqa: PLC0415
 
-        return open_store(
-            self._settings.store_url(name),
-            storage_endpoint=self._settings.storage_endpoint,
-            bigquery_endpoint=self._settings.bigquery_endpoint,
-            ledger_url=self._settings.ledger_url,
-            name=name,
-        )
+        return open_store(self._settings.store_url(name), name=name, **self._settings.store_places)
 
 
 def _not_done(status: Status, timeout_s: float) -> NotDone:
@@ -351,31 +344,6 @@ def _not_done(status: Status, timeout_s: float) -> NotDone:
         f"submission {status.id} is still {status.state} after {timeout_s:g} s "
         f"({status.landed_rows:,} of {status.sent_rows:,} rows landed); it goes on, wait again"
     )
-
-
-def _uris(source: object) -> list[str]:
-    """Return the ``gs://`` URIs that a source is made of; none when it is of another kind."""
-    if isinstance(source, str):
-        return [source] if is_object(source) else []
-    if not isinstance(source, list | tuple):
-        return []
-    items = cast("Sequence[object]", source)
-    uris = [one for one in items if isinstance(one, str) and is_object(one)]
-    if uris and len(uris) < len(items):
-        raise BadSource("some of these rows are gs:// URIs and some are not; pass URIs or rows, not both")
-    return uris
-
-
-def _rows(source: Source) -> Sequence[Path] | Iterable[object]:
-    """Return a source of rows: one path is a list of one."""
-    if isinstance(source, str | Path):
-        return [Path(source)]
-    if isinstance(source, Mapping | bytes) or source is None:  # pyright: ignore[reportUnnecessaryComparison]
-        kind = type(cast("object", source)).__name__
-        raise BadInput(f"rows must come as an iterable of texts or mappings, not as one {kind}")
-    if 0 < len(paths_of(source)) < len(cast("list[object]", source)):
-        raise BadSource("some of these sources are paths and some are not; pass paths or rows, not both")
-    return source
 
 
 def _read_template(template: TemplateSource) -> Template:

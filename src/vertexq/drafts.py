@@ -1,17 +1,20 @@
-"""The rows of an order, on their way into the ledger: read, checked, spooled."""
+"""The rows of an order, in every form that a producer has them, on their way into the ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
+from typing import cast
 
 from vertexq.draft import Draft
+from vertexq.errors import BadInput, BadSource
 from vertexq.families import family_of
 from vertexq.model import NewSubmission
 from vertexq.orders import Order
+from vertexq.sources.kinds import is_object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,31 @@ def paths_of(source: object) -> list[Path]:
         return []
     items: list[object] = [*source]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     return [one for one in items if isinstance(one, Path)] if isinstance(items[0], Path) else []
+
+
+def uris_of(source: object) -> list[str]:
+    """Return the ``gs://`` URIs that a source is made of; none when it is of another kind."""
+    if isinstance(source, str):
+        return [source] if is_object(source) else []
+    if not isinstance(source, list | tuple):
+        return []
+    items = cast("Sequence[object]", source)
+    uris = [one for one in items if isinstance(one, str) and is_object(one)]
+    if uris and len(uris) < len(items):
+        raise BadSource("some of these rows are gs:// URIs and some are not; pass URIs or rows, not both")
+    return uris
+
+
+def rows_of(source: str | Path | Iterable[object]) -> Sequence[Path] | Iterable[object]:
+    """Return a source of rows: one path is a list of one."""
+    if isinstance(source, str | Path):
+        return [Path(source)]
+    if isinstance(source, Mapping | bytes) or source is None:  # pyright: ignore[reportUnnecessaryComparison]
+        kind = type(cast("object", source)).__name__
+        raise BadInput(f"rows must come as an iterable of texts or mappings, not as one {kind}")
+    if 0 < len(paths_of(source)) < len(cast("list[object]", source)):
+        raise BadSource("some of these sources are paths and some are not; pass paths or rows, not both")
+    return source
 
 
 def _name(source: object) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from tests.contract.ledger_values import RUN_OUT_S, B, bound, running
 from vertexq.ledger import Ledger
-from vertexq.ledger.watching import Look, Watched
+from vertexq.ledger.watched import Look, Watched
 from vertexq.model import Batch, JobStats
 
 PLACE = ("p", "europe-west4")

@@ -182,14 +182,7 @@ def _store(name: str, url: str, settings: Settings) -> Finding:
     def look() -> Finding:
         from vertexq.stores import open_store  # noqa: PLC0415
 
-        opened = open_store(
-            url,
-            storage_endpoint=settings.storage_endpoint,
-            bigquery_endpoint=settings.bigquery_endpoint,
-            ledger_url=settings.ledger_url,
-            name=name,
-        )
-        with opened as store:
+        with open_store(url, name=name, **settings.store_places) as store:
             return _ok(f"store {name}", f"ready: {_place(store.url)}")
 
     return _guarded(f"store {name}", look)

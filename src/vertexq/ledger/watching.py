@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, delete, false, func, or_, select, update
 
@@ -13,86 +13,11 @@ from vertexq.ledger.base import LedgerPart, insert_into
 from vertexq.ledger.convert import to_batch
 from vertexq.ledger.schema import batches, beats
 from vertexq.ledger.times import database_now
+from vertexq.ledger.watched import Duty, Expected, Look, Watched, Window
 from vertexq.model import Batch, JobStats
 from vertexq.states import BatchState
 
 _WHOLE = [column for column in batches.c if column.name != "found"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duty:
-    """What one process at a time should do. ``at`` is when whoever is on duty last said so."""
-
-    name: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """The batches of a place that a poll is about: those bound that entered the ledger at ``since`` or later.
-
-    The oldest that is due is the oldest of them. ``due`` are to be looked at now, ``bound`` are all.
-    """
-
-    project: str
-    location: str
-    since: datetime
-    due: int
-    bound: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
-    """A bound batch whose job is expected to be seen; ``uncertain`` when it may have more than one."""
-
-    id: str
-    job_name: str
-    due: bool
-    uncertain: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """As much of a bound batch as a look at its job needs."""
-
-    id: str
-    submission_id: str
-    version: int
-    job_name: str
-    job_state: str
-    job_state_since: datetime | None
-    stats: JobStats
-    output_directory: str
-    attempts: int
-    reason: str
-    sent_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-    state: BatchState = BatchState.BOUND
-
-    @classmethod
-    def of(cls, batch: Batch) -> Self:
-        """Return what a look needs of a whole batch."""
-        return cls(**{field.name: getattr(batch, field.name) for field in fields(cls)})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What a look at a batch's job has brought, and when to look again; the batch stays bound.
-
-    ``news`` tells whether anything but the time differs from what the ledger has at ``version``.
-    """
-
-    id: str
-    version: int
-    next_action_at: datetime
-    job_state: str
-    job_state_since: datetime | None
-    stats: JobStats
-    output_directory: str
-    attempts: int
-    reason: str
-    news: bool
 
 
 _SEEN = ("job_state", "job_state_since", "stats", "output_directory", "attempts", "reason")

@@ -126,6 +126,15 @@ class Settings:
                 "with webhook+https://"
             )
 
+    @property
+    def store_places(self) -> dict[str, str]:
+        """Return what ``open_store`` is told besides a store's URL and name: emulators, and the ledger."""
+        return {
+            "storage_endpoint": self.storage_endpoint,
+            "bigquery_endpoint": self.bigquery_endpoint,
+            "ledger_url": self.ledger_url,
+        }
+
     def store_url(self, name: str) -> str:
         """Return the URL of the store called ``name``; raise ``UnknownStore``."""
         if name in self.stores:

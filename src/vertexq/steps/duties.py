@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from vertexq.errors import VertexqError
-from vertexq.ledger.watching import Duty
+from vertexq.ledger.watched import Duty
 from vertexq.steps.services import Services
 
 log = structlog.get_logger(__name__)

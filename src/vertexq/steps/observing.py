@@ -9,7 +9,7 @@ import structlog
 
 from vertexq.errors import ApiError, Conflict, VertexqError
 from vertexq.ledger import Record
-from vertexq.ledger.watching import Look, Watched
+from vertexq.ledger.watched import Look, Watched
 from vertexq.model import Batch, Job
 from vertexq.names import TaskName
 from vertexq.retry import poll_wait_s

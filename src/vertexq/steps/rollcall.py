@@ -7,7 +7,7 @@ from contextlib import aclosing, suppress
 from datetime import datetime
 
 from vertexq.errors import NotFound, VertexqError
-from vertexq.ledger.watching import Watched, Window
+from vertexq.ledger.watched import Watched, Window
 from vertexq.model import Batch, Job
 from vertexq.states import JOB_TERMINAL, JobState
 from vertexq.steps.looking import is_of

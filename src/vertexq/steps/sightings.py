@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from vertexq.ledger.watching import Look, Watched
+from vertexq.ledger.watched import Look, Watched
 from vertexq.model import Batch, Job
 from vertexq.outlook import new_warnings
 from vertexq.states import JobState
