@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 
 from tests.fundamentals.house import House
 from tests.fundamentals.outputs_house import (
@@ -21,7 +22,9 @@ from vertexq.model import Batch, GcsUri
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.timing import Timing
 from vertexq.states import BatchState, JobState
+from vertexq.steps.merging import finish
 from vertexq.steps.poll import wake
+from vertexq.steps.ranges import RangeLoad
 
 PROMPTS = [f"Say {number}" for number in range(40)]
 EXPORTING = Behaviour(incremental_rows=5, timing=Timing(pending_s=0.01, rows_per_s=30.0, run_s=0.1))
@@ -102,6 +105,25 @@ async def test_an_export_that_is_gone_is_closed_where_it_stands(house: House) ->
     assert batch.counts.succeeded == 6
     assert "incremental" in (rows["0"].source_object or "")
     assert "incremental" not in (rows["2"].source_object or "")
+
+
+async def test_an_export_that_is_gone_once_it_was_read_stops_nothing(house: House) -> None:
+    """Another one, read at the same time, held the same row: what that cost counts twice, nobody knows it."""
+    ledger = house.services.ledger
+    with house.client() as client:
+        batch = await running_job(house, client, rows=2)
+        parts = [await pin(house, batch, EARLY.format(n), answer(0) + answer(n)) for n in (0, 1)]
+        taken = [ledger.take_range(batch.id, owner="test", lease_s=60) for _ in parts]
+        loads = [
+            (await RangeLoad.begin(house.services, batch, part, claim), claim)
+            for claim, part in (one for one in taken if one)
+        ]
+        assert [await load.run(monotonic() + 60) for load, _ in loads] == [True, True]
+        await house.services.storage.delete(GcsUri.parse(parts[1].object_name))
+        done = [await finish(house.services, load, claim) for load, claim in loads]
+
+    assert done[1].counts.succeeded == 2
+    assert done[1].usage.prompt_tokens == 30
 
 
 async def test_an_export_of_which_ranges_were_dropped_is_not_summed_up(house: House) -> None:

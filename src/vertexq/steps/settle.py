@@ -88,7 +88,7 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
         )
     reach(Failpoint.SETTLE_SETTLING)
     batches = ledger.batches(submission.id)
-    counts, usage, cost_pusd, quarantined, too_dear = Counts(), Usage(), 0, 0, 0
+    counts, usage, cost_pusd, quarantined, too_dear, repeats = Counts(), Usage(), 0, 0, 0, False
     for known in batches:
         batch = await closed(services, ledger.batch(known.id))
         too_dear += _too_dear(services, submission, batch)
@@ -96,8 +96,8 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
         usage += batch.usage
         cost_pusd += batch.cost_pusd
         quarantined += batch.quarantined_lines
+        repeats = repeats or batch.repeats
     reach(Failpoint.SETTLE_ACCOUNTED)
-    repeats = any(batch.repeats for batch in batches)
     for name in submission.stores:
         await services.stores.call(name, lambda store: store.finish(submission.id, repeats=repeats))
         reach(Failpoint.SETTLE_FINISHED)
