@@ -90,6 +90,18 @@ def test_an_older_vertexq_writes_a_newer_table(path: Path) -> None:
         assert [result.key for result in store.results(SUBMISSION)] == ["a"]
 
 
+def test_a_table_of_another_name_gets_the_columns_of_a_newer_vertexq(path: Path) -> None:
+    """As long as it holds all of ours: what ``columns=`` names is left to its owner."""
+    url = f"duckdb:///{path}?table=answers"
+    with open_store(url):
+        pass
+    ask(path, "ALTER TABLE answers DROP COLUMN reason")
+
+    with open_store(url) as store:
+        store.write(chunk(full_row("a")), fence=1)
+        assert [result.reason for result in store.results(SUBMISSION)] == [full_row("a").reason]
+
+
 def test_two_stores_with_tables_of_their_own_share_a_file(path: Path) -> None:
     """A submission may go to both; each has its own progress."""
     with (
