@@ -14,7 +14,10 @@ from hatchling.builders.wheel import WheelBuilder
 from worker.stack import ROOT
 
 APPLICATION = {"config", "tasks", "tests", "worker"}
-HEAVY = ("aiohttp", "google.auth", "pyarrow", "duckdb", "sqlalchemy", "celery", "redis", "pydantic")
+HEAVY = (
+    *("aiohttp", "google.auth", "pyarrow", "duckdb", "sqlglot", "psycopg", "zstandard", "jsonschema_rs"),
+    *("sqlalchemy", "celery", "redis", "pydantic"),
+)
 
 
 @pytest.fixture(scope="module")
