@@ -22,6 +22,7 @@ _MAY_HAVE_ENDED = SUBMISSION_RESTING | {SubmissionState.SETTLING}
 def wanted(outcomes: Collection[str], model: str | None) -> Retry:
     """Return what is asked for; raise ``BadInput`` for no outcome, or one that cannot be tried again."""
     known = [one.value for one in BY_HAND]
+    outcomes = [outcomes] if isinstance(outcomes, str) else outcomes
     unknown = sorted({str(one) for one in outcomes} - set(known))
     if unknown or not outcomes:
         said = ", ".join(unknown) or "nothing"

@@ -16,7 +16,7 @@ from vertexq.messages import to_message, unrecorded
 from vertexq.model import NewSubmission, Policy, Submission
 from vertexq.names import TaskName
 from vertexq.orders import Order, joined_stores
-from vertexq.results import Outcome, QuarantinedLine, Result
+from vertexq.results import Outcome, QuarantinedLine, Result, outcomes_of
 from vertexq.retry import look_wait_s
 from vertexq.settings import NO_LEDGER, Settings
 from vertexq.sources.template import Template
@@ -220,7 +220,7 @@ class Client:
         They are read from its first store, or from the one that ``store`` names.
         """
         with self._store(self._store_of(id, store)) as opened:
-            yield from opened.results(id, outcomes=None if outcomes is None else frozenset(outcomes))
+            yield from opened.results(id, outcomes=None if outcomes is None else outcomes_of(outcomes))
 
     def where(self, id: str) -> str:  # noqa: A002
         """Say where the results of a submission are stored, in the first of its stores."""

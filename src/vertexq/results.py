@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+from vertexq.errors import BadInput
 
 
 class Outcome(StrEnum):
@@ -18,6 +20,14 @@ class Outcome(StrEnum):
     FAILED = "failed"  # an error, with Google's message
     QUARANTINED = "quarantined"  # an answer came back that cannot be read or trusted
     MISSING = "missing"  # no answer came back
+
+
+def outcomes_of(asked: Collection[str]) -> frozenset[Outcome]:
+    """Return outcomes by their words, of which one may stand alone; raise ``BadInput`` for other words."""
+    words = [asked] if isinstance(asked, str) else list(asked)
+    if unknown := sorted(set(words) - set(Outcome)):
+        raise BadInput(f"{', '.join(map(repr, unknown))} is no outcome; there are {', '.join(Outcome)}")
+    return frozenset(map(Outcome, words))
 
 
 OUTCOME_RANK: dict[str, int] = {

@@ -117,3 +117,11 @@ def test_a_directory_that_cannot_be_made_is_unreachable(tmp_path: Path) -> None:
 
     with pytest.raises(Unreachable, match=r"r\.duckdb"), open_store(f"duckdb:///{tmp_path}/file/r.duckdb"):
         pass
+
+
+def test_a_file_that_is_no_duckdb_file_is_not_waited_for(tmp_path: Path) -> None:
+    """It will be none later, either: the submission is parked, instead of waiting as for a full disk."""
+    file = tmp_path / "notes.txt"
+    file.write_text("no database " * 1_000)
+    with pytest.raises(StoreRefused, match="is no DuckDB file"), open_store(f"duckdb:///{file}"):
+        pass

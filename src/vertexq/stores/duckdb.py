@@ -39,6 +39,10 @@ _ABOUT_ROWS = (
 )
 
 
+_OTHER_FILE = "not a valid DuckDB database file"
+"""What DuckDB says of a file that something else has written."""
+
+
 class DuckdbStore(Store):
     """A DuckDB file; any number of processes of one machine may write it, in turn."""
 
@@ -141,6 +145,8 @@ class DuckdbStore(Store):
         except _ABOUT_ROWS as error:
             raise RowsRefused(f"DuckDB refused it ({type(error).__name__})") from error
         except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
+            if _OTHER_FILE in str(error):
+                raise StoreRefused(f"{self._path} is no DuckDB file; name another") from error
             raise Unreachable(
                 f"cannot use the DuckDB file {self._path}: {error}; check path, rights and free space"
             ) from error

@@ -38,7 +38,9 @@ def translated(where: str, *, lost: Callable[[], None]) -> Generator[None]:
             raise RowsRefused(f"{where} cannot hold a row: {reason(error)}") from error
         if _is_outage(error):
             lost()
-            raise Unreachable(f"cannot use {where}: {reason(error)}; check that it runs") from error
+            raise Unreachable(
+                f"cannot use {where}: {reason(error)}; check that it runs, its address, user and password"
+            ) from error
         raise StoreRefused(f"{where} refused: {reason(error)}; check rights and tables") from error
 
 

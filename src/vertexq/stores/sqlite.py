@@ -39,6 +39,7 @@ class SqliteStore(Store):
             )
         self._path = Path(path)
         self._writer: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None
 
     def prepare(self) -> None:
         """Create the file's directory, the file and its tables; add the columns of a newer vertexq.
@@ -131,9 +132,21 @@ class SqliteStore(Store):
             raise
 
     def _connection(self) -> sqlite3.Connection:
+        if self._writer is not None and self._opened != self._file():
+            self.close()  # removed or replaced under us: what goes to the old file nobody would see
+            self.prepare()
         if self._writer is None:
             self._writer = self._connect()
+            self._opened = self._file()
         return self._writer
+
+    def _file(self) -> tuple[int, int] | None:
+        """Return what tells a file from another one at the same path; None when there is none."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(
