@@ -19,7 +19,9 @@ from vertexq.google.pace import Pace
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
+from vertexq.ids import batch_id
 from vertexq.ledger import Ledger
+from vertexq.model import Submission
 from vertexq.retry import Backoff
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
@@ -64,6 +66,7 @@ class Soak:
     rows: dict[str, int] = field(default_factory=dict[str, int])
     kills: int = 0
     over: bool = False
+    life_s: float = LIFE_S
 
 
 def misbehave(house: House, share: float) -> None:
@@ -97,8 +100,8 @@ async def soaked(house: House, *, seed: int, submissions: int, share: float) -> 
     rng = Random(seed)
     soak = Soak(hurried(house), rng, MuddledLetterbox(rng=rng))
     misbehave(house, share)
-    staff = [asyncio.create_task(_workers(soak, number)) for number in range(WORKERS)]
-    staff.append(asyncio.create_task(_beat(soak)))
+    staff = [asyncio.create_task(workers(soak, number)) for number in range(WORKERS)]
+    staff.append(asyncio.create_task(beat(soak)))
     async with asyncio.timeout(END_S):
         await asyncio.gather(*(_producer(soak, f"s{number}") for number in range(submissions)))
     soak.over = True
@@ -118,14 +121,13 @@ async def _producer(soak: Soak, name: str) -> None:
     cancel_in = rng.choice([1, 3, 8]) if rng.random() < 0.2 else 0
     with soak.house.client() as client:
 
-        def enqueue(**more: object) -> None:
+        def enqueue(**more: object) -> Submission:
             policy = Policy(set_aside=aside)
             options = {**terms, **more}
-            client.submit(rows, model=MODEL, store="results", id=name, policy=policy, **options)  # type: ignore[arg-type]
+            return client.submit(rows, model=MODEL, store="results", id=name, policy=policy, **options)  # type: ignore[arg-type]
 
-        enqueue(**budget)
         soak.rows[name] = len(rows)
-        soak.house.simulator.behaviours.set(_fate(rng), match=f"{name}/")
+        befall(soak, enqueue(**budget), _fate(rng))
         while (state := client.get(name).state) not in SUBMISSION_TERMINAL:
             await asyncio.sleep(0.3)
             cancel_in -= 1
@@ -133,6 +135,12 @@ async def _producer(soak: Soak, name: str) -> None:
                 client.cancel(name)
             elif state is SubmissionState.PARKED or rng.random() < 0.05:
                 enqueue()
+
+
+def befall(soak: Soak, submission: Submission, fate: Behaviour) -> None:
+    """Let all jobs of a submission fare so."""
+    match = batch_id(submission.id, submission.fingerprint, 0).removesuffix("0")
+    soak.house.simulator.behaviours.set(fate, match=match)
 
 
 def _fate(rng: Random) -> Behaviour:
@@ -146,7 +154,7 @@ def _fate(rng: Random) -> Behaviour:
     )
 
 
-async def _workers(soak: Soak, number: int) -> None:
+async def workers(soak: Soak, number: int) -> None:
     """Have one worker after the other; each is killed after a while."""
     while not soak.over:
         pace = Pace(first_s=0.005, cap_s=0.02)
@@ -159,7 +167,7 @@ async def _workers(soak: Soak, number: int) -> None:
                 vertex=Vertex(transport, endpoint=at), storage=Storage(transport, endpoint=at),
             )  # fmt: skip
             hands = [asyncio.create_task(_hand(soak, services)) for _ in range(HANDS)]
-            await asyncio.wait(hands, timeout=soak.rng.uniform(0.5, LIFE_S))
+            await asyncio.wait(hands, timeout=soak.rng.uniform(0.5, soak.life_s))
             ledger.dead = not soak.over
             soak.kills += ledger.dead
             for hand in hands:
@@ -180,7 +188,7 @@ async def _hand(soak: Soak, services: Services) -> None:
             await STEPS[task](services, *args)
 
 
-async def _beat(soak: Soak) -> None:
+async def beat(soak: Soak) -> None:
     """Sweep, unless the workers have more to do than they can; never more in flight than allowed."""
     while not soak.over:
         await asyncio.sleep(0.3)
