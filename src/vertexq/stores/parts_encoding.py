@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,13 +47,13 @@ class Encoding(ABC):
         """Return the ending of the names of files that are written now, with its dot."""
 
     @property
-    def joined_ending(self) -> str:
-        """Return the ending of the names of joined files."""
-        return self.ending
+    def small_bytes(self) -> float:
+        """Return of how many bytes of Google's output a part should be, on average, not to be joined.
 
-    def may_stay(self, name: str) -> bool:  # noqa: ARG002
-        """Tell whether the file may be published as it is; else it is written anew as a joined one."""
-        return True
+        It is a matter of these bytes, and not of the file's own, because they stay the same whatever rows are
+        dropped: who finishes a submission again comes to the same files.
+        """
+        return math.inf
 
     @abstractmethod
     def encode(self, rows: Sequence[Row]) -> bytes:

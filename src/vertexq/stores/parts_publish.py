@@ -36,9 +36,10 @@ class Publisher:
         self._reader = PartsReader(shelf, encoding)
 
     def rewrite(self, contest: Contest | None) -> None:
-        """Write parts anew that have a row that loses, or that stand beside others of their range."""
+        """Write parts anew that have a row that loses, or that are small and stand beside others."""
         for record in self._reader.records(self._folder):
-            fresh = {group: self._joined(record, group, contest) for group in _groups(record.parts)}
+            groups = _groups(record.parts, small_bytes=self._encoding.small_bytes)
+            fresh = {group: self._joined(record, group, contest) for group in groups}
             if any((part,) != group for group, part in fresh.items()):
                 self._update(record.name, partial(_exchanged, fresh=fresh))
 
@@ -72,9 +73,7 @@ class Publisher:
                 for piece in (keep.pieces() if keep else part.pieces)
             )
             left = sum(piece.rows for piece in pieces)
-            results = self._put(
-                record, group, "part", self._encoding.joined_ending, cast("BinaryIO", rows), left
-            )
+            results = self._put(record, group, "part", self._encoding.ending, cast("BinaryIO", rows), left)
         return Part(
             start=group[0].start,
             end=group[-1].end,
@@ -119,8 +118,6 @@ class Publisher:
         file.seek(0)
 
     def _may_stay(self, record: Record, part: Part, contest: Contest | None) -> bool:
-        if part.results and not self._encoding.may_stay(part.results.name):
-            return False
         if contest is None or not _has_competed(record, part, contest):
             return True
         return not self._reader.any_row(self._folder, record, part, contest.loses)
@@ -171,8 +168,17 @@ class _Keep:
             at += piece.rows
 
 
-def _groups(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
-    """Put neighbours together as long as they fit into one file; groups of groups are the same groups."""
+def _groups(parts: Sequence[Part], *, small_bytes: float) -> Iterator[tuple[Part, ...]]:
+    """Put neighbours together that are small on average; groups of groups are the same groups."""
+    for group in _neighbours(parts):
+        if group[-1].end - group[0].start < small_bytes * len(group):
+            yield group
+        else:
+            yield from ((part,) for part in group)
+
+
+def _neighbours(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
+    """Put neighbours together as long as they fit into one file."""
     groups: list[tuple[Part, ...]] = []
     room_bytes = 0
     for part in parts:
