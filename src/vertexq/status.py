@@ -243,11 +243,14 @@ def _cost_usd(submission: Submission, usage: Usage, cost_pusd: int) -> float | N
 
 
 def _why_it_waits(batches: Sequence[Batch]) -> str:
-    """Return what keeps a job from being made: of several reasons the latest, or that rows have to rest."""
-    waiting = (BatchState.READY, BatchState.SENDING, BatchState.AMBIGUOUS)
-    said = [batch for batch in batches if batch.state in waiting and batch.reason]
+    """Return what keeps a job from being made, else from being seen or read; or that rows have to rest.
+
+    Of several reasons it is the latest.
+    """
+    unmade = (BatchState.READY, BatchState.SENDING, BatchState.AMBIGUOUS)
+    said = [batch for batch in batches if batch.state not in BATCH_TERMINAL and batch.reason]
     if said:
-        return max(said, key=lambda batch: batch.updated_at).reason
+        return max(said, key=lambda batch: (batch.state in unmade, batch.updated_at)).reason
     under_way = [batch for batch in batches if batch.state not in BATCH_TERMINAL]
     if not under_way or not all(batch.round for batch in under_way):
         return ""

@@ -134,6 +134,24 @@ async def test_a_store_that_is_away_delays_and_then_parks(house: House) -> None:
     assert house.simulator.accepted == []
 
 
+async def test_a_store_that_is_away_while_answers_come_is_said_and_waited_for(house: House) -> None:
+    """The status tells why no row lands; once the store is back it has every row, and nothing to say."""
+    lines = house.home / "lines"
+    with house.client() as client:
+        submission = client.submit(PROMPTS, model=MODEL, store="lines")
+        await house.until(lambda: client.get(submission.id).job_states != {})
+        lines.rename(house.home / "aside")
+        lines.touch()  # a file is in the place of the directory
+        await house.until(lambda: "/lines" in client.get(submission.id).reason)
+        waiting = client.get(submission.id)
+        lines.unlink()
+        status = await house.until_rest(submission.id)
+
+    assert waiting.state is SubmissionState.RUNNING
+    assert (status.state, status.reason, status.differences) == (SubmissionState.DONE, "", ())
+    assert status.counts.succeeded == len(PROMPTS)
+
+
 async def test_a_staging_bucket_that_is_not_there_parks_with_a_sentence(house: House) -> None:
     """The mistake is named before anything is paid for."""
     nowhere = replace(house.services.options, staging=GcsUri(bucket="no-such-bucket", name="x"))

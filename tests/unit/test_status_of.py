@@ -270,18 +270,19 @@ def test_only_the_last_looks_count() -> None:
 
 
 def test_what_keeps_a_job_from_being_made_is_said() -> None:
-    """An outage leaves a submission running; why nothing happens is its batch's latest reason."""
+    """An outage leaves a submission running; why nothing is sent comes before why nothing is read."""
     later = NOW + timedelta(seconds=1)
     waiting = [
         replace(BATCH, state=BatchState.READY, reason="no connection", updated_at=NOW),
         replace(BATCH, state=BatchState.AMBIGUOUS, reason="no clear answer", updated_at=later),
-        replace(BATCH, state=BatchState.BOUND, reason="old", updated_at=later + timedelta(seconds=1)),
+        replace(BATCH, state=BatchState.BOUND, reason="store away", updated_at=later + timedelta(seconds=1)),
     ]
     done = replace(SUBMISSION, state=SubmissionState.DONE)
 
     assert status_of(SUBMISSION, waiting).reason == "no clear answer"
     assert status_of(replace(SUBMISSION, reason="parked for it"), waiting).reason == "parked for it"
-    assert status_of(SUBMISSION, waiting[2:]).reason == status_of(done, waiting).reason == ""
+    assert status_of(SUBMISSION, waiting[2:]).reason == "store away"
+    assert status_of(done, waiting).reason == ""
 
 
 def test_a_round_says_what_it_is_about() -> None:

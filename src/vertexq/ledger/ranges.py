@@ -22,6 +22,9 @@ from vertexq.ledger.values import BatchFields, Claim, OutputRange, Record
 from vertexq.model import Batch
 from vertexq.states import BatchState
 
+_HELD_UP = (BatchState.BOUND.value, BatchState.ENDED.value)
+"""States of a batch that say in ``reason`` why its output is not read further."""
+
 
 class Ranges(LedgerPart):
     """The part of the ledger that knows what a batch has written and how far it is read."""
@@ -87,13 +90,23 @@ class Ranges(LedgerPart):
             check_claim(connection, claim)
             connection.execute(update(ranges).where(ranges.c.batch_id == batch.id).values(early=False))
 
-    def put_off_range(self, part: OutputRange, *, claim: Claim, wait_s: float, attempts: int) -> None:
-        """Have a range read again after ``wait_s`` seconds, and note how often in a row that has failed."""
+    def put_off_range(
+        self, part: OutputRange, *, claim: Claim, wait_s: float, attempts: int, reason: str = ""
+    ) -> None:
+        """Have a range read again after ``wait_s`` seconds, and note how often in a row that has failed.
+
+        ``reason`` becomes the batch's, until one of its ranges is done; its version stays, as readers of
+        other ranges are in nobody's way.
+        """
+        b = batches.c
         with self._writing() as connection:
             check_claim(connection, claim)
             at = database_now(connection) + timedelta(seconds=wait_s)
             values = {"next_action_at": at, "attempts": attempts}
             connection.execute(update(ranges).where(ranges.c.id == part.id).values(**values))
+            if reason:
+                held = and_(b.id == part.batch_id, b.state.in_(_HELD_UP))
+                connection.execute(update(batches).where(held).values(reason=reason))
 
     def failures(self, part: OutputRange) -> int:
         """Return how often in a row a range could not be read."""
@@ -145,10 +158,10 @@ class Ranges(LedgerPart):
             if settles and batch.state is BatchState.ENDED and _is_all_read(connection, batch.id):
                 last: BatchFields = {**values, "attempts": 0}
                 return move_in(connection, batch, BatchState.INGESTED, claim, last, now)
+            read: BatchFields = {**values, "reason": ""}
             row = change(
-                connection, Record.BATCH, batch.id,
-                version=batch.version, now=now, values=values, claim=None,
-            )  # fmt: skip
+                connection, Record.BATCH, batch.id, version=batch.version, now=now, values=read, claim=None
+            )
             return to_batch(row)
 
 

@@ -151,14 +151,14 @@ def _put_off(services: Services, part: OutputRange, claim: Claim, error: Excepti
     ledger, backoff = services.ledger, services.options.backoff
     attempts = ledger.failures(part) + 1
     may_pass, reason = judged(error)
-    log.warning("range_failed", range=part.id, attempts=attempts, error=type(error).__name__)
+    log.warning("range_failed", range=part.id, attempts=attempts, error=type(error).__name__, reason=reason)
     gives_up = not may_pass or attempts >= backoff.attempts
     if gives_up and ledger.batch(part.batch_id).state is BatchState.ENDED:
         ledger.put_off_range(part, claim=claim, wait_s=0.0, attempts=0)
         _park(services, part.batch_id, reason, claim)
         return True
     wait_s = backoff.longest_s if gives_up else backoff.wait_s(attempts, luck=services.luck())
-    ledger.put_off_range(part, claim=claim, wait_s=wait_s, attempts=attempts)
+    ledger.put_off_range(part, claim=claim, wait_s=wait_s, attempts=attempts, reason=reason)
     ledger.see_again(part.batch_id, wait_s=wait_s)
     return False
 
