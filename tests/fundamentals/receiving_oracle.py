@@ -68,8 +68,8 @@ def said(line: bytes) -> tuple[str, Said] | None:
         return None
     key = parse_wire_key(row["key"], 10**9)
     assert key is not None, "Google wrote a row that nobody sent"
-    response = row.get("response") or {}
-    usage = response.get("usageMetadata") or {}
+    response: dict[str, Any] = row.get("response") or {}
+    usage: dict[str, int] = response.get("usageMetadata") or {}
     tokens = [usage.get(name) or 0 for name in _COUNTS]
     outcome = Outcome.SUCCEEDED
     if row["status"]:
@@ -120,7 +120,9 @@ async def _output(house: House, batch: Batch) -> Output:
     storage, found = house.services.storage, Output()
     pinned = {(part.object_name, part.generation) for part in house.services.ledger.ranges(batch.id)}
     place = GcsUri.parse(f"{batch.output_directory or batch.output_prefix}/") if batch.job_name else None
-    there = {(str(one.uri), one.generation) async for one in storage.list(place)} if place else set()
+    there: set[tuple[str, int]] = set()
+    if place is not None:
+        there = {(str(one.uri), one.generation) async for one in storage.list(place)}
     for name, generation in sorted(pinned | {one for one in there if "incremental" not in one[0]}):
         pieces = storage.download(GcsUri.parse(name), generation=generation)
         found.take(name, b"".join([piece async for piece in pieces]), is_read=(name, generation) in pinned)

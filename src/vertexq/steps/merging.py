@@ -61,7 +61,7 @@ def _merge(services: Services, batch: Batch, load: RangeLoad, claim: Claim, reco
         quarantined_lines=batch.quarantined_lines, repeats=batch.repeats,
     )  # fmt: skip
     merged = accounts.merge(known, load.account, rows=batch.rows, recounted=recounted)
-    after = replace(batch, found=merged.found, quarantined_lines=merged.quarantined_lines)
+    after = replace(batch, found=merged.found)
     return services.ledger.finish_range(
         batch, load.part, claim=claim, settles=not lacks_output(services, after),
         found=merged.found, counts=merged.counts, usage=merged.usage, cost_pusd=merged.cost_pusd,
@@ -72,11 +72,12 @@ def _merge(services: Services, batch: Batch, load: RangeLoad, claim: Claim, reco
 def lacks_output(services: Services, batch: Batch) -> float:
     """Return in how many seconds to look for output that a job has counted and not shown; 0 for none.
 
-    A job that failed may have counted what it could not write.
+    A job that failed may have counted what it could not write. A bad line may be an answer, or the copy of
+    one; so it stands for none here, at worst for a wait that was not needed.
     """
     if batch.job_state not in _WRITES_ALL or batch.job_state_since is None:
         return 0.0
-    shown = ranks.answered(ranks.unpack(batch.found, rows=batch.rows)) + batch.quarantined_lines
+    shown = ranks.answered(ranks.unpack(batch.found, rows=batch.rows))
     if not outputs.lacking_rows(batch.stats, shown):
         return 0.0
     waited_s = (services.ledger.now() - batch.job_state_since).total_seconds()
