@@ -49,6 +49,7 @@ def test_an_unknown_scheme_lists_the_known_ones() -> None:
             "sqlite://",
             "sqlite:///",
             "sqlite:///:memory:",
+            "sqlite:///f?tabel=t",
             "duckdb:///",
             "duckdb:///:memory:",
         ),

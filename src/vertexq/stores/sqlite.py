@@ -33,9 +33,10 @@ class SqliteStore(Store):
         super().__init__(url)
         rest, self._layout = split_layout(url)
         path = rest.removeprefix("sqlite:///")
-        if path == rest or not path or path == ":memory:":
+        if path == rest or not path or path == ":memory:" or "?" in path:
             raise BadSettings(
-                f"{rest!r} names no file; write sqlite:///results.db or sqlite:////srv/results.db"
+                f"{rest!r} names no file, or a ?setting is not known; write sqlite:///results.db or "
+                "sqlite:////srv/results.db, with ?table= and columns= if need be"
             )
         self._path = Path(path)
         self._writer: sqlite3.Connection | None = None
