@@ -32,6 +32,7 @@ OPTIONS = Options(
     settle_time_s=0.2,
     resend_after_s=0.2,
     request_deadline_s=2.0,
+    output_wait_s=0.5,  # tests of output that comes late wait longer
     retry_rounds=0,  # tests of rounds turn them on, with short waits
 )
 STEPS: dict[TaskName, Callable[..., Awaitable[None]]] = {
