@@ -240,6 +240,7 @@ def test_the_simulator_says_what_to_set_and_stops_when_asked(tmp_path: Path, num
         "GOOGLE_CLOUD_LOCATION": "us-central1",
         "VERTEXQ_VERTEX_ENDPOINT": said["url"],
         "STORAGE_EMULATOR_HOST": said["url"],
+        "BIGQUERY_EMULATOR_HOST": said["url"],
         "VERTEXQ_STAGING": "gs://mine/staging",
     }
 
