@@ -73,7 +73,7 @@ def site_of(google: Simulator, home: Path, stores: dict[str, str], ledger_url: s
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize("kind", ["two", "duckdb", "parquet"])  # "two" are SQLite and JSON Lines
 def test_every_row_is_there_once_wherever_a_worker_dies(google: Simulator, tmp_path: Path, kind: str) -> None:
     """One process dies at the n-th point, the next one ends the work."""
     assert killed_everywhere(site_of(google, tmp_path, STORES[kind](tmp_path))) > 20

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from vertexq.embedded.process import await_true
@@ -93,7 +95,11 @@ def test_a_killed_demo_leaves_nothing_that_disturbs_the_next(place: Place) -> No
     killed = place.local("demo", "--rows", "20000")
     assert await_true(lambda: len(place.running("demo")) == len(ALL), timeout_s=60)
     left = place.running("demo")
+    killed.send_signal(signal.SIGSTOP)
+    children = psutil.Process(killed.pid).children()
     killed.kill()
+    for program in (one for one in children if "examples" in " ".join(one.cmdline())):
+        program.kill()  # it may have been begun in this moment, and nobody watches over it yet
     killed.communicate()
 
     next_one = place.local("demo", "--rows", "10")
