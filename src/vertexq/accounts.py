@@ -28,8 +28,8 @@ class RangeAccount:
     """What a range has brought so far.
 
     ``own`` holds a byte a row of the batch (see ``vertexq.ranks``): how the rows came out that stand in this
-    range, 0 for all others. ``costs`` are those of its rows that a better answer may replace, by index;
-    ``told`` the indexes of rows of which the store was told that there may be an earlier one. ``crc32c`` is
+    range, ``OUTDONE`` for those with an answer worse than an inherited one, 0 for all others. ``costs`` are
+    those of its rows that a better answer may replace, by index; ``told`` the indexes of rows of which the store was told that there may be an earlier one. ``crc32c`` is
     that of the range's bytes up to the last committed line, ``lines`` how many lines that were. ``ahead``
     says that a crash left a store ahead of the one that keeps the account: it may hold rows that were judged
     otherwise when they were read again.
@@ -138,7 +138,7 @@ def merge(batch: Merged, account: RangeAccount, *, rows: int, recounted: Spent |
         old, new = found[index], account.own[index]
         repeats = repeats or (ranks.is_own(old) and index not in account.told)
         won = ranks.is_better(new, old)
-        best[index] = new if won else old
+        best[index] = new if won else ranks.outlived(old, new)
         note = (costs if won else theirs).pop(index, None)
         lost += [note] if note else []
     for note in lost:

@@ -38,6 +38,15 @@ def is_better(byte: int, known: int) -> bool:
     return byte >> 1 > known >> 1
 
 
+OUTDONE = RANK_BYTE[Outcome.MISSING]
+"""In a range's own account: an answer came that is worse than an inherited one; the row is answered."""
+
+
+def outlived(known: int, by: int) -> int:
+    """Return the byte of an answer that stays beside a worse one: own, when that one is the batch's own."""
+    return known | by & _OWN
+
+
 def is_own(byte: int) -> bool:
     """Tell whether an answer is the batch's own."""
     return bool(byte & _OWN)

@@ -15,7 +15,7 @@ from vertexq.lines import HEAD_BYTES, Block, Oversized
 from vertexq.modalities import MARK, audio_tokens
 from vertexq.model import PUSD_PER_USD, Usage
 from vertexq.prices import Price
-from vertexq.ranks import RANK_BYTE, byte_of
+from vertexq.ranks import RANK_BYTE, byte_of, is_own, outlived
 from vertexq.results import Outcome, QuarantinedLine, Row
 from vertexq.rowcosts import RowCost, of_row
 
@@ -102,11 +102,13 @@ class ReadContext:
 class Reading:
     """What some lines gave: rows, quarantined lines, and the keys whose earlier row may be replaced.
 
-    ``indexes`` holds the index of each row in its batch, in the order of ``rows``.
+    ``indexes`` holds the index of each row in its batch, in the order of ``rows``; ``outdone`` those of rows
+    whose answer here is worse than the one that an earlier batch has found.
     """
 
     rows: list[Row] = field(default_factory=list[Row])
     indexes: list[int] = field(default_factory=list[int])
+    outdone: list[int] = field(default_factory=list[int])
     quarantined: list[QuarantinedLine] = field(default_factory=list[QuarantinedLine])
     replacing: set[str] = field(default_factory=set[str])
 
@@ -179,6 +181,9 @@ class RowReader:
             if known:
                 if known >> 1 >= rank >> 1:
                     self.repeated += 1
+                    if not is_own(known):
+                        ranks[index] = outlived(known, rank)
+                        into.outdone.append(index)
                     continue
                 into.replacing.add(key)
                 self._take_back(index)

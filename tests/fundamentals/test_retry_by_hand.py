@@ -94,6 +94,7 @@ async def test_a_worse_answer_replaces_nothing(house: House) -> None:
         status = await house.until_rest("one")
 
     assert status.counts.blocked == len(PROMPTS)
+    assert status.differences == ()
     assert results_of(house, "one") == {Outcome.BLOCKED: len(PROMPTS)}
     check_sums(house, "one")
 

@@ -99,3 +99,13 @@ def test_a_full_batch_packs_into_a_few_kilobytes() -> None:
     found[::1000] = bytes([ranks.RANK_BYTE[Outcome.FAILED]]) * 200
 
     assert len(ranks.pack(found)) < 10_000
+
+
+def test_a_worse_answer_shows_that_its_row_was_answered_and_changes_nothing_else() -> None:
+    """What was inherited becomes the batch's own; what is its own stays as it is."""
+    was = ranks.inherited(ranks.RANK_BYTE[Outcome.BLOCKED])
+    stays = ranks.outlived(was, ranks.OUTDONE)
+
+    assert (ranks.answered(bytes([was])), ranks.answered(bytes([stays]))) == (0, 1)
+    assert ranks.outcome_of(stays) is Outcome.BLOCKED
+    assert ranks.outlived(stays, ranks.OUTDONE) == stays

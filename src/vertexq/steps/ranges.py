@@ -149,6 +149,7 @@ class RangeLoad:
             await self._take(item, last)
             reading.rows += last.rows
             reading.indexes += last.indexes
+            reading.outdone += last.outdone
             reading.replacing |= last.replacing
             if not self.part.early:
                 cut = [line._replace(reason=f"{_CUT_OFF}: {line.reason}") for line in last.quarantined]
@@ -182,6 +183,8 @@ class RangeLoad:
         """Take the rows of a chunk into the account; return which were the range's own before."""
         before, ranks_now, base = self._own, self._reader.ranks, self._base
         self._own = own = bytearray(before)
+        for index in reading.outdone:
+            own[index] = ranks.OUTDONE
         for index in reading.indexes:
             own[index] = ranks_now[index]
         if reading.replacing:
