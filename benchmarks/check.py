@@ -84,7 +84,9 @@ def staged(path: Path) -> int:
             intake.note_duplicates(keys)
             verdict = intake.close()
             assert kept.is_whole
-            writer = PartWriter(rows_limit=FAMILY.rows_limit, bytes_limit=FAMILY.input_limit_bytes)
+            writer = PartWriter(
+                FAMILY.wire, rows_limit=FAMILY.rows_limit, bytes_limit=FAMILY.input_limit_bytes
+            )
             for part in (one for rows in kept for one in writer.add(verdict.sift(rows))):
                 count += part.rows
                 part.close()

@@ -18,7 +18,7 @@ from benchmarks.load import ingest
 from benchmarks.measure import Measured, race
 from benchmarks.objects import LocalObject
 from vertexq import ranks
-from vertexq.families import family_of
+from vertexq.families.gemini_reading import reading as gemini_reading
 from vertexq.lines import LineSplitter
 from vertexq.prices import PriceBook
 from vertexq.results import Chunk, Progress, Row, SourceRange
@@ -126,7 +126,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[Row]]]:
         submission_id=SUBMISSION, batch_id="b", attempt=1, rows=ROWS, source_object="gs://b/o",
         source_generation=1, price=PriceBook.shipped().price_of(MODEL, date(2026, 1, 1)),
     )  # fmt: skip
-    reader = RowReader(context, family_of(MODEL).read, ranks.empty(ROWS))
+    reader = RowReader(context, gemini_reading(), ranks.empty(ROWS))
     splitter, offset = LineSplitter(), 0
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):

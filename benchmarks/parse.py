@@ -14,6 +14,7 @@ from benchmarks import lines
 from benchmarks.measure import Measured, race
 from vertexq import ranks
 from vertexq.families import family_of
+from vertexq.families.gemini_reading import reading
 from vertexq.families.gemini_shapes import decode_line, decode_response
 from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.prices import PriceBook
@@ -102,7 +103,7 @@ def _part(path: Path, each: Callable[[bytes], object]) -> None:
         gc.enable()
 
 
-_read = family_of(MODEL).read
+_read = reading()
 
 
 def _decoded(line: bytes) -> object:

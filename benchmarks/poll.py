@@ -24,6 +24,7 @@ from benchmarks.measure import Measured
 from benchmarks.thousand import MODEL, OPTIONS, STAGED, Letters, enter
 from vertexq import steps
 from vertexq.google.auth import default_tokens
+from vertexq.google.bigquery import BigQuery
 from vertexq.google.messages import job_body
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
@@ -131,7 +132,8 @@ async def _services(home: Path, endpoint: str) -> AsyncGenerator[tuple[Services,
         async with Transport(await default_tokens(emulator=True)) as transport:
             yield Services(
                 ledger=ledger, vertex=Vertex(transport, endpoint=endpoint),
-                storage=Storage(transport, endpoint=endpoint), stores=StoreBook({}), hints=Letters(),
+                storage=Storage(transport, endpoint=endpoint),
+                bigquery=BigQuery(transport, endpoint=endpoint), stores=StoreBook({}), hints=Letters(),
                 limits=NoLimits(), options=PATIENT, owner="bench", luck=Random(1).random,
             ), engine  # fmt: skip
     finally:
@@ -149,8 +151,8 @@ async def _with_jobs(services: Services, engine: Engine, count: int) -> None:
         async with gate:
             label = f"b-{number}"
             body = job_body(
-                display_name=label, labels={"vertexq": label}, model=MODEL, input_uris=[str(source)],
-                output_prefix=f"gs://staging/thousand/s/{number:05}/a1-abcdefgh",
+                display_name=label, labels={"vertexq": label}, model=MODEL, source=str(source),
+                destination=f"gs://staging/thousand/s/{number:05}/a1-abcdefgh",
             )  # fmt: skip
             return (await services.vertex.create(*PLACE, body)).name
 

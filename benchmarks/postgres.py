@@ -21,7 +21,7 @@ from benchmarks.load import BATCH, ingest
 from benchmarks.measure import Measured, race
 from benchmarks.objects import LocalObject
 from vertexq.embedded.postgres import Postgres
-from vertexq.families import family_of
+from vertexq.families.gemini_reading import reading as gemini_reading
 from vertexq.lines import LineSplitter
 from vertexq.ranks import empty
 from vertexq.results import Chunk, Progress, Row, SourceRange
@@ -120,7 +120,7 @@ def _rows(path: Path) -> list[Row]:
         submission_id="bench", batch_id=BATCH, attempt=1, rows=ROWS,
         source_object="gs://bench/out/predictions.jsonl", source_generation=1,
     )  # fmt: skip
-    reader, splitter = RowReader(context, family_of("gemini-2.5-flash").read, empty(ROWS)), LineSplitter()
+    reader, splitter = RowReader(context, gemini_reading(), empty(ROWS)), LineSplitter()
     reading = Reading()
     for item in (*splitter.feed(path.read_bytes()), *splitter.close()):
         reader.read(item, reading)

@@ -17,6 +17,7 @@ import orjson
 
 from vertexq import steps
 from vertexq.google.auth import default_tokens
+from vertexq.google.bigquery import BigQuery
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
@@ -140,6 +141,7 @@ async def _services(home: Path, endpoint: str, letters: Letters) -> AsyncGenerat
             ledger=ledger,
             vertex=Vertex(transport, endpoint=endpoint),
             storage=Storage(transport, endpoint=endpoint),
+            bigquery=BigQuery(transport, endpoint=endpoint),
             stores=stores,
             hints=letters,
             limits=NoLimits(),

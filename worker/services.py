@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from vertexq.broker import CeleryProducers
 from vertexq.google.auth import default_tokens
+from vertexq.google.bigquery import BigQuery
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
@@ -52,6 +53,7 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
             ledger=ledger,
             vertex=Vertex(transport, endpoint=settings.vertex_endpoint),
             storage=Storage(transport, endpoint=settings.storage_endpoint),
+            bigquery=BigQuery(transport, endpoint=settings.bigquery_endpoint),
             stores=stores,
             hints=hints,
             limits=limits,

@@ -29,10 +29,10 @@ class RangeAccount:
 
     ``own`` holds a byte a row of the batch (see ``vertexq.ranks``): how the rows came out that stand in this
     range, ``OUTDONE`` for those with an answer worse than an inherited one, 0 for all others. ``costs`` are
-    those of its rows that a better answer may replace, by index; ``told`` the indexes of rows of which the store was told that there may be an earlier one. ``crc32c`` is
-    that of the range's bytes up to the last committed line, ``lines`` how many lines that were. ``ahead``
-    says that a crash left a store ahead of the one that keeps the account: it may hold rows that were judged
-    otherwise when they were read again.
+    those of its rows that a better answer may replace, by index; ``told`` the indexes of rows of which the
+    store was told that there may be an earlier one. ``crc32c`` is that of the range's bytes up to the last
+    committed line, ``lines`` how many lines that were. ``ahead`` says that a crash left a store ahead of the
+    one that keeps the account: it may hold rows that were judged otherwise when they were read again.
     """
 
     own: bytes

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from vertexq.client import NO_POLICY, Client, OnProgress, Source, TemplateSource
 from vertexq.errors import NotDone
@@ -62,6 +62,10 @@ class AsyncClient:
         on_deadline: str = "report",
         tenant: str = "",
         on_complete: str = "",
+        family: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        destination: str = "",
+        finish_online: int = 0,
     ) -> Submission:
         """Enqueue rows, which may come from an async iterable; see ``Client.submit``."""
         rows = _pulled(source, asyncio.get_running_loop()) if isinstance(source, AsyncIterable) else source
@@ -70,7 +74,8 @@ class AsyncClient:
                 rows, model=model, store=store, id=id, key=key, labels=labels,
                 project=project, location=location, policy=policy, template=template, priority=priority,
                 budget_usd=budget_usd, deadline=deadline, on_deadline=on_deadline, tenant=tenant,
-                on_complete=on_complete,
+                on_complete=on_complete, family=family, parameters=parameters, destination=destination,
+                finish_online=finish_online,
             )
         )  # fmt: skip
 

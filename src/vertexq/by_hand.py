@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from vertexq.errors import BadInput
-from vertexq.families import family_of
+from vertexq.families import family_for, family_of
 from vertexq.model import Retry, Submission
 from vertexq.results import Outcome
 from vertexq.rounds import BY_HAND, asked_for, not_done
@@ -55,7 +55,7 @@ def _rows(ledger: Ledger, submission: Submission, retry: Retry) -> int:
 def _check_model(submission: Submission, model: str) -> None:
     if not model:
         return
-    family, known = family_of(model), family_of(submission.model)
+    family, known = family_of(model), family_for(submission)
     if family.name != known.name:
         raise BadInput(
             f"the rows were written for {submission.model} ({known.name}) and {model} ({family.name}) reads "

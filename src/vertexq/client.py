@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from vertexq.drafts import order_for_rows, rows_of, uris_of
 from vertexq.errors import BadInput, NotDone, UnknownStore
@@ -83,6 +83,10 @@ class Client:
         on_deadline: str = "report",
         tenant: str = "",
         on_complete: str = "",
+        family: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        destination: str = "",
+        finish_online: int = 0,
         connection: object | None = None,
         on_rows: Callable[[int], None] | None = None,
     ) -> Submission:
@@ -105,6 +109,11 @@ class Client:
         connection or session to the ledger's database) it exists if and only if the caller commits.
         ``on_rows`` hears now and then how many rows were read so far.
 
+        ``family`` names the kind of model where its name does not (``docs/families.md``); ``parameters`` are
+        what the model is told for all rows. Jobs write into Cloud Storage, or into tables of
+        ``destination`` (``bq://project.dataset``). When fewer than ``finish_online`` rows are left, they are
+        answered online.
+
         Raise ``BadSource`` when a row cannot be sent (all of them are named, nothing is enqueued),
         ``BadInput`` for options that do not fit together, ``UnknownModel``, ``UnknownStore``,
         ``Unreachable``.
@@ -118,9 +127,11 @@ class Client:
             project=project, location=location, policy=policy,
             template="" if template is None else _read_template(template).text,
             terms=terms_of(
-                priority=priority, budget_usd=budget_usd, deadline=deadline, on_deadline=on_deadline
+                priority=priority, budget_usd=budget_usd, deadline=deadline, on_deadline=on_deadline,
+                finish_online=finish_online,
             ),
-            on_complete=on_complete,
+            on_complete=on_complete, family=family, parameters=dict(parameters or {}),
+            destination=destination,
         )  # fmt: skip
         order = order.with_tenant(tenant, label=self._settings.tenant_label).checked()
         if uris := uris_of(source):

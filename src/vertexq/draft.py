@@ -8,6 +8,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from struct import Struct
 from tempfile import SpooledTemporaryFile
+from typing import Any
 
 import orjson
 
@@ -45,9 +46,12 @@ class Draft:
         policy: Policy = _NO_POLICY,
         template: Template | None = None,
         on_rows: Callable[[int], None] | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> None:
         self._on_rows = on_rows
-        self.intake = Intake(family, name=name, key_field=key_field, policy=policy, template=template)
+        self.intake = Intake(
+            family, name=name, key_field=key_field, policy=policy, template=template, parameters=parameters
+        )
         self.verdict = Verdict(report=Report(), estimate=Estimate())  # of the rows; known when it is closed
         self._keys = KeyLog()
         self._places = Whereabouts()

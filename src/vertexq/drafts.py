@@ -95,13 +95,14 @@ def _name(source: object) -> str:
 
 def _draft(order: Order, name: str, on_rows: Callable[[int], None] | None) -> Draft:
     return Draft(
-        family_of(order.model),
+        family_of(order.model, order.family),
         name=name,
         key_field=order.key_field,
         identity=order.identity(),
         policy=order.policy,
         template=order.filler(),
         on_rows=on_rows,
+        parameters=order.parameters,
     )
 
 

@@ -56,8 +56,8 @@ class _Bad(ValueError):
 class Intake:
     """Checks the rows of one source. ``name`` is what errors call the source.
 
-    A ``template`` turns each record into a row first. With ``policy.set_aside`` a bad row comes out with its
-    reason, otherwise it does not come out at all.
+    A ``template`` turns each record into a row first; ``parameters`` are the submission's. With
+    ``policy.set_aside`` a bad row comes out with its reason, otherwise it does not come out at all.
     With ``only_check`` the rows come without fingerprint and request, which saves making them. Without
     ``quick`` every row goes the plain way: the same comes out, far slower.
     """
@@ -72,8 +72,10 @@ class Intake:
         template: Template | None = None,
         only_check: bool = False,
         quick: bool = True,
+        parameters: Mapping[str, Any] | None = None,
     ) -> None:
         self.family = family
+        self._request = family.request_for(parameters or {})
         self.name = name
         self.key_field = key_field
         self.policy = policy
@@ -282,7 +284,7 @@ class Intake:
         try:
             if self.template is not None:
                 record = self.template({"prompt": record} if isinstance(record, str) else record)
-            checked = self._checked(self.family.request(record))
+            checked = self._checked(self._request(record))
         except (NoRequest, TypeError, ValueError, RecursionError) as error:
             raise _Bad(
                 Flaw(Rule.REQUEST, "", str(error), "see producing.md for the forms of a row"), key=key

@@ -36,6 +36,9 @@ class EnqueueMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     labels: dict[str, str] = {}
     tenant: str = ""
     template: str = ""
+    family: str = ""
+    parameters: dict[str, Any] = {}
+    destination: str = ""
     policy: dict[str, bool] = {}
     terms: dict[str, int | float | str | None] = {}
     on_complete: str = ""
@@ -51,6 +54,7 @@ def to_message(new: NewSubmission) -> dict[str, Any]:
     plain = {name: getattr(new, name) for name in EnqueueMessage.__struct_fields__}
     return plain | {
         "labels": dict(new.labels),
+        "parameters": dict(new.parameters),
         "policy": {name: True for name, wanted in asdict(new.policy).items() if wanted},
         "terms": {**asdict(new.terms), "on_deadline": new.terms.on_deadline.value},
     }
@@ -81,6 +85,9 @@ def from_message(message: Mapping[str, Any]) -> NewSubmission:
         policy=policy,
         terms=terms,
         on_complete=parsed.on_complete,
+        family=parsed.family,
+        parameters=parsed.parameters,
+        destination=parsed.destination,
     )
     new = order.checked().for_objects(parsed.source.split("\n"))
     if new.fingerprint != parsed.fingerprint:
@@ -113,6 +120,9 @@ def unrecorded(new: NewSubmission, now: datetime) -> Submission:
         store=new.store,
         source_kind=new.source_kind,
         source=new.source,
+        family=new.family,
+        parameters=new.parameters,
+        destination=new.destination,
         key_field=new.key_field,
         project=new.project,
         location=new.location,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from vertexq.states import BatchState, JobState, SubmissionState
 
@@ -104,6 +105,7 @@ class SourceKind(StrEnum):
 
     SPOOL = "spool"  # JSON lines kept compressed in the ledger until they are staged
     GCS = "gcs"  # objects in Cloud Storage, read when they are staged
+    BIGQUERY = "bigquery"  # a table, whose rows never leave BigQuery before Google's job reads them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ class Policy:
     set_aside: bool = False  # rows that cannot be sent end as failed, the rest runs
     as_is: bool = False  # the gs:// objects are the input themselves; nothing is uploaded but manifests
     validate: bool = False  # an answer in JSON that is none, or breaks the request's schema, has failed
+    resume: bool = False  # the source is a job's output: rows with an answer keep it, the others run
 
 
 class OnDeadline(StrEnum):
@@ -132,6 +135,7 @@ class Terms:
     budget_pusd: int | None = None
     deadline_s: float | None = None  # counted from the moment of enqueueing
     on_deadline: OnDeadline = OnDeadline.REPORT
+    finish_online: int = 0  # when fewer rows than so many are left, they are answered one by one; 0: never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,15 +168,21 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSubmission:
-    """What a producer enqueues. ``fingerprint`` is over everything that decides what is sent and where."""
+    """What a producer enqueues. ``fingerprint`` is over everything that decides what is sent and where.
+
+    ``source`` is the gs:// URIs, one a line, or the bq:// address of a table; empty for a spool.
+    """
 
     id: str
     fingerprint: str
     model: str
     store: str
     source_kind: SourceKind
-    source: str = ""  # the gs:// URIs, one a line; empty for a spool
+    source: str = ""
     rows: int | None = None  # None until counted
+    family: str = ""  # of the model, by name
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the model; see its family
+    destination: str = ""  # bq://project.dataset that jobs write tables in; empty: Cloud Storage
     key_field: str = "key"
     project: str = ""  # empty: the worker's
     location: str = ""  # empty: the worker's
@@ -249,6 +259,9 @@ class Submission:
     store: str
     source_kind: SourceKind
     source: str
+    family: str  # empty in submissions from before it was kept
+    parameters: Mapping[str, Any]
+    destination: str
     key_field: str
     project: str
     location: str
@@ -331,6 +344,8 @@ class Batch:
     successor: str  # the batch that took over rows that are tried again; empty when none did
     round: int  # how many batches have tried these rows before
     repeats: bool  # ranges that were read at the same time held the same row
+    online: bool  # its rows are answered one by one instead of by a job
+    carried: bytes  # a bit a row: its answer came with the input and is not paid for; empty: none
     reason: str
     labels: Mapping[str, str]
     created_at: datetime

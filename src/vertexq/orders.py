@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
+from typing import Any
 
 import orjson
 
 from vertexq.errors import BadInput, BadSource
-from vertexq.families import family_of
+from vertexq.families import family_of, named_by
 from vertexq.ids import checked_submission_id, new_submission_id
 from vertexq.model import Estimate, NewSubmission, Policy, SourceKind, Terms
 from vertexq.places import check_labels, check_place
@@ -23,6 +24,7 @@ _FIELD_LIMIT = 300
 _STORE = re.compile("[a-z0-9_]{1,100}")
 _MENDING = ("split_conflicts", "repair", "set_aside")
 _IDENTIFYING = ("key_field", "labels", "location", "model", "project")
+_IF_ASKED = ("template", "parameters", "destination")
 STORES_LIMIT = 8
 """How many stores one submission may land in."""
 
@@ -46,6 +48,9 @@ class Order:
     policy: Policy = field(default_factory=Policy)
     terms: Terms = field(default_factory=Terms)
     on_complete: str = ""
+    family: str = ""  # empty: the model says it
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    destination: str = ""  # bq://project.dataset
 
     def checked(self) -> Order:
         """Return the order; raise ``BadInput`` for what Google would refuse or what makes no sense."""
@@ -53,6 +58,7 @@ class Order:
         check_labels(self.labels)
         checked_terms(self.terms)
         recipient_of(self.on_complete)
+        self._check_model()
         if not self.key_field or len(self.key_field) > _FIELD_LIMIT:
             raise BadInput("the key's field must have a name, of at most 300 characters")
         mending = [name for name in _MENDING if getattr(self.policy, name)]
@@ -60,6 +66,13 @@ class Order:
             other = mending[0] if mending else "a template"
             raise BadInput(f"as_is leaves every line as it is, so it cannot go with {other}; leave one out")
         return self
+
+    def _check_model(self) -> None:
+        """Raise ``BadInput`` for parameters or a place that the model's family does not take."""
+        family = family_of(self.model, self.family)
+        family.parameters(self.parameters)
+        if self.location and (why := family.refusal(self.model, self.location)):
+            raise BadInput(f"{why}; nothing was sent")
 
     def with_tenant(self, tenant: str, *, label: str) -> Order:
         """Return the order of a tenant, which is the value of a label: ``tenant``, or what the label says."""
@@ -79,15 +92,12 @@ class Order:
         named["labels"] = dict(self.labels)
         named["store"] = ",".join(sorted(self.store.split(",")))
         policy = [name for name, wanted in asdict(self.policy).items() if wanted]
-        return (
-            named
-            | ({"policy": policy} if policy else {})
-            | ({"template": self.template} if self.template else {})
-        )
+        asked = {"policy": policy, **{name: getattr(self, name) for name in _IF_ASKED}}
+        asked["family"] = "" if self.family == named_by(self.model) else self.family
+        return named | {name: value for name, value in asked.items() if value}
 
     def for_objects(self, uris: Sequence[str]) -> NewSubmission:
         """Return the submission of ``gs://`` objects; their rows are checked when they are staged."""
-        family_of(self.model)
         check_objects(uris)
         if self.policy.as_is:
             _check_as_is(uris)
@@ -136,6 +146,9 @@ class Order:
             terms=self.terms,
             on_complete=self.on_complete,
             estimate=estimate,
+            family=family_of(self.model, self.family).name,
+            parameters=self.parameters,
+            destination=self.destination,
         )
 
 

@@ -70,8 +70,8 @@ class Progress:
 class Row(NamedTuple):
     """One row on its way into a store; the columns of ``vertexq_results`` in order.
 
-    A plain tuple because a million of them are made a minute. ``response``, ``parsed`` and ``function_calls``
-    are JSON text as bytes, or None;
+    A plain tuple because a million of them are made a minute. ``response``, ``parsed``, ``function_calls``
+    and ``embedding`` (a list of numbers) are JSON text as bytes, or None;
     ``processed_at`` is Google's RFC 3339 text or None; ``source_offset`` is where the line starts, in bytes.
     """
 
@@ -99,6 +99,8 @@ class Row(NamedTuple):
     reason: str | None = None
     parsed: bytes | None = None
     function_calls: bytes | None = None
+    embedding: bytes | None = None
+    embedding_norm: float | None = None
 
 
 class QuarantinedLine(NamedTuple):
@@ -165,6 +167,8 @@ class Result:
     reason: str | None = None
     parsed: Any = None
     function_calls: list[dict[str, Any]] | None = None
+    embedding: list[float] | None = None
+    embedding_norm: float | None = None
 
     @property
     def ok(self) -> bool:

@@ -6,7 +6,7 @@ This is the hot path: it sees every byte a job writes. What a line means is the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -33,8 +33,8 @@ _new_row = cast("Callable[[type[Row], tuple[object, ...]], Row]", vars(tuple)["_
 class Answer(NamedTuple):
     """What a family read in one output line. Token counts are None where Google sent none.
 
-    ``wire_key`` is whatever came back under the key's name; ``response``, ``parsed`` and ``function_calls``
-    are JSON text.
+    ``wire_key`` is whatever came back under the key's name; ``response``, ``parsed``, ``function_calls`` and
+    ``embedding`` are JSON text.
     """
 
     wire_key: Any
@@ -54,12 +54,14 @@ class Answer(NamedTuple):
     reason: str | None = None
     parsed: bytes | None = None
     function_calls: bytes | None = None
+    embedding: bytes | None = None
+    embedding_norm: float | None = None
 
 
 AnswerColumns = tuple[
     Any, Outcome, str | None, str | None, int | None, str | None,
     int | None, int | None, int | None, int | None, int | None, str | None, str | None, bytes | None,
-    str | None, bytes | None, bytes | None,
+    str | None, bytes | None, bytes | None, bytes | None, float | None,
 ]  # fmt: skip
 """The same as a plain tuple, which is all that the hot path makes."""
 
@@ -84,6 +86,7 @@ class ReadContext:
 
     ``template`` is the submission's request with ``{{field}}``, as JSON: what it says of the answer's form
     holds where Google's echo of a request is silent. ``validate`` ends answers of another form as failed.
+    ``parameters`` are the submission's, of its model.
     """
 
     submission_id: str
@@ -96,6 +99,7 @@ class ReadContext:
     price: Price | None = None
     template: str = ""
     validate: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(slots=True)
@@ -168,6 +172,7 @@ class RowReader:
                 (
                     wire, outcome, text, finish, code, message,
                     prompt, output, thoughts, cached, total, version, at, body, why, value, calls,
+                    vector, norm,
                 ) = read(line)  # fmt: skip
                 index, key = parse(wire, sent) or self._owner(line)
             except Unreadable as error:
@@ -216,6 +221,7 @@ class RowReader:
             columns = (
                 submission_id, key, batch_id, outcome, text, finish, code, message, prompt, output, thoughts,
                 cached, total, cost, version, at, body, name, generation, start, attempt, why, value, calls,
+                vector, norm,
             )  # fmt: skip
             add(new_row(row_type, columns))
             add_index(index)

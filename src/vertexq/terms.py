@@ -14,6 +14,9 @@ from vertexq.money import MOST_USD, parse_budget
 PRIORITIES = range(-9, 10)
 DEADLINE_LIMIT_S = 366 * 86_400.0
 
+FINISH_ONLINE_LIMIT = 10_000
+"""More rows are a job: one by one they cost twice as much (Google's pricing page, batch at half price)."""
+
 Deadline = timedelta | float | str
 """A span of time: seconds, or a text such as ``6h``, ``90m``, ``1d12h``."""
 
@@ -28,6 +31,7 @@ def terms_of(
     budget_usd: float | Decimal | str | None = None,
     deadline: Deadline | None = None,
     on_deadline: str = OnDeadline.REPORT.value,
+    finish_online: int = 0,
 ) -> Terms:
     """Return the terms that a producer asks for; raise ``BadInput`` for what makes no sense."""
     return checked_terms(
@@ -36,6 +40,7 @@ def terms_of(
             budget_pusd=None if budget_usd is None else parse_budget(budget_usd),
             deadline_s=None if deadline is None else span_s(deadline),
             on_deadline=_on_deadline(on_deadline),
+            finish_online=finish_online,
         )
     )
 
@@ -50,6 +55,8 @@ def checked_terms(terms: Terms) -> Terms:
         raise BadInput("a deadline must lie in the future, and within a year: 6h, 90m, 2d")
     if terms.on_deadline is OnDeadline.RERUN and terms.deadline_s is None:
         raise BadInput("on_deadline=rerun needs a deadline; say when with deadline=, such as 6h")
+    if type(terms.finish_online) is not int or not 0 <= terms.finish_online <= FINISH_ONLINE_LIMIT:
+        raise BadInput(f"finish_online is a number of rows, from 0 (never) to {FINISH_ONLINE_LIMIT:,}")
     return terms
 
 

@@ -20,6 +20,7 @@ import orjson
 
 from vertexq import failpoints, steps
 from vertexq.google.auth import default_tokens
+from vertexq.google.bigquery import BigQuery
 from vertexq.google.pace import Pace
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
@@ -128,7 +129,8 @@ async def opened(site: Site, letters: Letters, stack: AsyncExitStack) -> Service
     stack.push_async_callback(stores.close)
     return Services(
         ledger=ledger, vertex=Vertex(transport, endpoint=site.endpoint),
-        storage=Storage(transport, endpoint=site.endpoint), stores=stores, hints=letters, limits=NoLimits(),
+        storage=Storage(transport, endpoint=site.endpoint),
+        bigquery=BigQuery(transport, endpoint=site.endpoint), stores=stores, hints=letters, limits=NoLimits(),
         options=site.open_options(), owner=f"reader-{os.getpid()}", luck=Random().random,
     )  # fmt: skip
 

@@ -23,8 +23,8 @@ BODY = job_body(
     display_name="b1",
     labels={"vertexq": "b1"},
     model="gemini-2.5-flash",
-    input_uris=["gs://prompts/in.jsonl"],
-    output_prefix="gs://prompts/out/1",
+    source="gs://prompts/in.jsonl",
+    destination="gs://prompts/out/1",
 )
 
 

@@ -86,8 +86,8 @@ async def post_behind_our_back(house: House, batch: Batch) -> Job:
         display_name=batch.id,
         labels={"vertexq": batch.id},
         model=batch.model,
-        input_uris=[batch.input_uri],
-        output_prefix=batch.output_prefix,
+        source=batch.input_uri,
+        destination=batch.output_prefix,
     )
     return await house.services.vertex.create(batch.project, batch.location, body)
 

@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 import pytest
 
-from vertexq.families.gemini import read
+from vertexq.families.gemini_reading import reading
 from vertexq.results import Outcome
 from vertexq.rows import Answer, Unreadable
 
+read = reading()
 USAGE = {"promptTokenCount": 10, "candidatesTokenCount": 4, "totalTokenCount": 14}
 ROLE_ERROR = (
     'Bad Request: {"error": {"code": 400, "message": "Please use a valid role: user, model.", '

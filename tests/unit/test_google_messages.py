@@ -117,8 +117,8 @@ def test_a_body_is_what_google_documents() -> None:
         display_name="b1",
         labels={"vertexq": "b1"},
         model="gemini-x",
-        input_uris=("gs://b/in.jsonl",),
-        output_prefix="gs://b/out/1",
+        source="gs://b/in.jsonl",
+        destination="gs://b/out/1",
     )
 
     assert body == {

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from vertexq import ranks
-from vertexq.families import family_of
+from vertexq.families.gemini_reading import reading as gemini_reading
 from vertexq.lines import Block
 from vertexq.model import PUSD_PER_USD
 from vertexq.prices import Price, PriceBook
@@ -58,7 +58,7 @@ def test_a_row_costs_what_its_tokens_cost(tokens: tuple[int, int, int, int], usd
     candidate = {"content": {"parts": [{"text": "x"}]}, "finishReason": "STOP"}
     response = {"candidates": [candidate], "usageMetadata": usage}
     line = orjson.dumps({"key": "r0-a", "status": "", "response": response})
-    reader, reading = RowReader(CONTEXT, family_of("gemini-2.5-flash").read, ranks.empty(1)), Reading()
+    reader, reading = RowReader(CONTEXT, gemini_reading(), ranks.empty(1)), Reading()
 
     reader.read(Block(0, [line]), reading)
 

@@ -10,13 +10,14 @@ import orjson
 import pytest
 
 from vertexq import ranks
-from vertexq.families.gemini import read
+from vertexq.families.gemini_reading import reading
 from vertexq.lines import Block, Oversized
 from vertexq.model import Usage
 from vertexq.prices import Price
 from vertexq.results import Row
 from vertexq.rows import Match, ReadContext, Reading, RowReader
 
+read = reading()
 PRICE = Price(150_000, 1_250_000, 30_000)
 CONTEXT = ReadContext(
     submission_id="s-1",

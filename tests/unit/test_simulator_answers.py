@@ -9,9 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from vertexq.simulator.answers import Answerer, Fate, OutputRow
 from vertexq.simulator.behaviour import Behaviour, Echo
 from vertexq.simulator.importer import Importer
+from vertexq.simulator.kinds.base import Task
+from vertexq.simulator.kinds.gemini import Answerer
+from vertexq.simulator.kinds.lots import Fate, OutputRow
 
 NOW = datetime(2026, 11, 21, 4, 5, 6, 789012, tzinfo=UTC)
 Row = dict[str, Any]
@@ -30,11 +32,13 @@ def outputs(
     importer = Importer()
     assert [importer.feed(line) for line in lines] == [None] * len(lines)
     answerer = Answerer(
-        seed=seed,
-        model="publishers/google/models/gemini-2.5-flash",
-        behaviour=behaviour or Behaviour(),
-        shape=importer.shape,
-        salt=importer.digest,
+        Task(
+            seed=seed,
+            model="publishers/google/models/gemini-2.5-flash",
+            behaviour=behaviour or Behaviour(),
+            shape=importer.shape,
+            salt=importer.digest,
+        )
     )
     return [answerer.answer(line, now) for line in lines]
 
@@ -288,9 +292,8 @@ def test_an_earlier_jobs_answer_passes_through() -> None:
     with_check_off = Importer(check=False)
     lines = [json.dumps(row).encode() for row in (done, failed)]
     assert [with_check_off.feed(line) for line in lines] == [None, None]
-    answerer = Answerer(
-        seed=1, model="m", behaviour=Behaviour(), shape=with_check_off.shape, salt=with_check_off.digest
-    )
+    shape, salt = with_check_off.shape, with_check_off.digest
+    answerer = Answerer(Task(seed=1, model="m", behaviour=Behaviour(), shape=shape, salt=salt))
 
     first, second = (answerer.answer(line, NOW) for line in lines)
 

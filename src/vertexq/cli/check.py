@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vertexq.cli.looking import Looking
-from vertexq.cli.options import KeyField, Repair, SetAside, SplitConflicts, TemplateFile
+from vertexq.cli.options import (
+    Family,
+    KeyField,
+    Parameters,
+    Repair,
+    SetAside,
+    SplitConflicts,
+    TemplateFile,
+    parameters_of,
+)
 from vertexq.cli.reporting import AsJson, ExitCode, complain, reported, say, say_json
 from vertexq.plain import lines, one_line
 
 if TYPE_CHECKING:
     from vertexq.check.verdict import Verdict
-    from vertexq.families import Family
+    from vertexq.families import Family as ModelFamily
     from vertexq.intake import Intake
     from vertexq.model import Estimate, Policy
     from vertexq.money import SaidEstimate
@@ -30,7 +39,8 @@ if TYPE_CHECKING:
 class Wanted:
     """How files are to be read, what may be done about their rows, and what those may cost."""
 
-    family: Family
+    family: ModelFamily
+    parameters: Mapping[str, Any]
     key_field: str
     line_limit_bytes: int
     policy: Policy
@@ -70,6 +80,8 @@ def check(
     ],
     *,
     model: Annotated[str, typer.Option("--model", "-m", help="The model that will get the rows.")],
+    family: Family = "",
+    parameter: Parameters = None,
     key: KeyField = "key",
     template: TemplateFile = None,
     split_conflicts: SplitConflicts = False,
@@ -91,7 +103,8 @@ def check(
             raise BadInput("--output takes the rows of one file; check the others apart")
         settings = Settings.for_producer()
         wanted = Wanted(
-            family=family_of(model),
+            family=family_of(model, family),
+            parameters=parameters_of(parameter or []),
             key_field=key,
             line_limit_bytes=settings.line_limit_bytes,
             policy=Policy(split_conflicts=split_conflicts, repair=repair, set_aside=set_aside),
@@ -162,6 +175,7 @@ def _examined(name: str, wanted: Wanted, output: Path | None) -> Examined:
         policy=wanted.policy,
         template=wanted.template,
         only_check=output is None,
+        parameters=wanted.family.parameters(wanted.parameters),
     )
     with closing(KeyLog()) as keys, Looking(one_line(name)) as looking, Kept(output) as kept:
         for rows in rows_of_file(Path(name), intake, line_limit_bytes=wanted.line_limit_bytes):

@@ -13,7 +13,16 @@ import typer
 import vertexq
 from vertexq.cli.following import follow
 from vertexq.cli.looking import Looking
-from vertexq.cli.options import KeyField, Repair, SetAside, SplitConflicts, TemplateFile
+from vertexq.cli.options import (
+    Family,
+    KeyField,
+    Parameters,
+    Repair,
+    SetAside,
+    SplitConflicts,
+    TemplateFile,
+    parameters_of,
+)
 from vertexq.cli.reporting import AsJson, reported, say, say_json
 from vertexq.cli.standing import say_status
 from vertexq.plain import one_line
@@ -46,6 +55,8 @@ def submit(
     submission_id: Annotated[
         str | None, typer.Option("--id", help="Its id; enqueued twice under one id, it runs once.")
     ] = None,
+    family: Family = "",
+    parameter: Parameters = None,
     key: KeyField = "key",
     template: TemplateFile = None,
     label: Annotated[
@@ -82,6 +93,17 @@ def submit(
             help="Tell a Celery task (NAME, NAME@QUEUE) or webhook:STORE at the end.",
         ),
     ] = "",
+    destination: Annotated[
+        str,
+        typer.Option("--destination", metavar="bq://PROJECT.DATASET", help="Where jobs write tables."),
+    ] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="The source is a job's output: answered rows are kept.")
+    ] = False,
+    finish_online: Annotated[
+        int,
+        typer.Option("--finish-online", metavar="N", help="Answer fewer than N rows online."),
+    ] = 0,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended, and show progress.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -110,7 +132,12 @@ def submit(
                 set_aside=set_aside,
                 as_is=as_is,
                 validate=validate,
+                resume=resume,
             ),
+            family=family,
+            parameters=parameters_of(parameter or []),
+            destination=destination,
+            finish_online=finish_online,
             priority=priority,
             budget_usd=budget,
             deadline=deadline,

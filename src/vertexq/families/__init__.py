@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from vertexq.errors import UnknownModel
+from typing import Protocol
+
+from vertexq.errors import BadInput, UnknownModel
 from vertexq.families import gemini
 from vertexq.families.base import Family
 
 FAMILIES: tuple[Family, ...] = (gemini.FAMILY,)
 
 
-def family_of(model: str) -> Family:
-    """Return the family that takes ``model``; raise ``UnknownModel`` when none does."""
-    for family in FAMILIES:
-        if family.accepts(model):
-            return family
+class OfFamily(Protocol):
+    """A submission or a batch: it has a model, and names its family, unless it is an old one."""
+
+    @property
+    def model(self) -> str:
+        """The model, as Google writes it."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """The family's name; empty where it was not kept."""
+        ...
+
+
+def family_of(model: str, name: str = "") -> Family:
+    """Return the family ``name``, or without a name the one that takes ``model``.
+
+    Raise ``BadInput`` for a name that there is not, ``UnknownModel`` when no family takes the model.
+    """
+    if name or (name := named_by(model)):
+        return family_named(name)
     known = ", ".join(family.example for family in FAMILIES)
     raise UnknownModel(
         f"the model {model!r} belongs to no family that vertexq knows; write it as Google does, "
@@ -21,4 +39,23 @@ def family_of(model: str) -> Family:
     )
 
 
-__all__ = ["FAMILIES", "Family", "family_of"]
+def named_by(model: str) -> str:
+    """Return the name of the family that takes a model by its name alone; empty when none does."""
+    return next((family.name for family in FAMILIES if family.accepts(model)), "")
+
+
+def family_named(name: str) -> Family:
+    """Return a family by its name; raise ``BadInput`` for one that there is not."""
+    for family in FAMILIES:
+        if family.name == name:
+            return family
+    known = ", ".join(family.name for family in FAMILIES)
+    raise BadInput(f"{name[:80]!r} is no family of models; there are {known}")
+
+
+def family_for(record: OfFamily) -> Family:
+    """Return the family of a submission or of a batch."""
+    return family_of(record.model, record.family)
+
+
+__all__ = ["FAMILIES", "Family", "family_for", "family_named", "family_of", "named_by"]

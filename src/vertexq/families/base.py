@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vertexq.check.base import FieldRules
+from vertexq.errors import BadInput
+from vertexq.families.wire import Wire
 from vertexq.rows import Read, ReadContext
+
+Row = str | Mapping[str, Any]
+Request = Callable[[Row], Mapping[str, Any]]
+Parameters = Mapping[str, Any]
 
 
 class NoRequest(ValueError):
@@ -15,22 +21,67 @@ class NoRequest(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TableForm:
+    """What a job of the family reads and writes in BigQuery.
+
+    ``column`` of the input table holds the request; ``reserved`` are names that a table must not have.
+    ``names_table`` says that a job may be told which table to write.
+    """
+
+    column: str
+    reserved: frozenset[str]
+    names_table: bool = True
+
+
+def anywhere(_model: str, _location: str) -> str:
+    """Refuse no place."""
+    return ""
+
+
+def without_parameters(parameters: Parameters) -> Parameters:
+    """Take no parameters of a model; raise ``BadInput`` for any."""
+    if parameters:
+        raise BadInput(
+            f"this model takes no parameters beside its rows, and {', '.join(map(repr, sorted(parameters)))} "
+            "was given; write what you want of an answer into each request"
+        )
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """One kind of model and the lines it reads and writes.
 
     ``request`` turns what a producer passed for one row (a text or an object) into the request that is sent,
-    or raises ``NoRequest``. ``read`` turns an output line into an answer; ``reading`` makes such a reader for
-    what one submission wants of its answers. ``check`` holds the family's rules
-    for requests; ``estimate`` returns (input tokens, most output tokens, 0 without a limit) of a request.
+    or raises ``NoRequest``; ``requesting`` makes such a function for a submission's parameters. ``reading``
+    makes a reader of output lines for what one submission wants of its answers. ``check`` holds the family's
+    rules for requests; ``estimate`` returns (input tokens, most output tokens, or 0) of a request.
+
+    ``accepts`` tells by a model's name whether it is of the family; a project's own models carry no kind in
+    their names, so a producer may name the family. ``slots`` is how many jobs may run at once in a project
+    (None: the setting), ``refusal`` says why jobs of a model cannot run in a location ("" when they can).
+    ``parameters`` checks what may be set for all rows together, or raises ``BadInput``; ``job_parameters``
+    returns what of it belongs into the job. ``tables`` is None when a job reads and writes no BigQuery.
     """
 
     name: str
     example: str
     accepts: Callable[[str], bool]
-    request: Callable[[str | Mapping[str, Any]], Mapping[str, Any]]
-    read: Read
+    request: Request
     reading: Callable[[ReadContext], Read]
     rows_limit: int
     input_limit_bytes: int
     check: FieldRules
     estimate: Callable[[Mapping[str, Any]], tuple[int, int]]
+    wire: Wire = field(default_factory=Wire)
+    slots: int | None = None
+    refusal: Callable[[str, str], str] = anywhere
+    same_region: bool = False  # Google wants the buckets in the jobs' region
+    parameters: Callable[[Parameters], Parameters] = without_parameters
+    job_parameters: Callable[[Parameters], Parameters] = without_parameters
+    requesting: Callable[[Parameters], Request] | None = None
+    tables: TableForm | None = None
+
+    def request_for(self, parameters: Parameters) -> Request:
+        """Return what turns rows into requests under a submission's parameters."""
+        return self.requesting(parameters) if self.requesting else self.request

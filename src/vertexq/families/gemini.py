@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from vertexq.families.base import Family, NoRequest
+from vertexq.families.base import Family, NoRequest, TableForm
 from vertexq.families.gemini_reading import reading
 from vertexq.families.gemini_rules import RULES, estimate
 
@@ -32,8 +32,6 @@ _REQUEST_FIELDS = frozenset(
     }
 )
 _NAME = re.compile(r"gemini-[A-Za-z0-9._@-]+")
-read = reading()
-"""Read an output line of a submission that wants nothing in particular."""
 
 
 def request(row: str | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -86,10 +84,10 @@ FAMILY = Family(
     example="gemini-2.5-flash",
     accepts=accepts,
     request=request,
-    read=read,
     reading=reading,
     rows_limit=200_000,  # requests a job (Google's batch prediction overview, read 2026-11-21)
     input_limit_bytes=1_000_000_000,  # one input file (the same page)
     check=RULES,
     estimate=estimate,
+    tables=TableForm(column="request", reserved=frozenset({"response", "status"})),
 )

@@ -97,6 +97,7 @@ def reading(context: ReadContext | None = None) -> Read:
                         prompt, tokens.candidatesTokenCount, tokens.thoughtsTokenCount,
                         tokens.cachedContentTokenCount, total,
                         response.modelVersion, parsed.processed_time, body, None, None, None,
+                        None, None,
                     )  # fmt: skip
         else:
             finish = None
@@ -105,7 +106,7 @@ def reading(context: ReadContext | None = None) -> Read:
             parsed.key, outcome, text, finish_word(finish), None, message,
             prompt, tokens.candidatesTokenCount, tokens.thoughtsTokenCount,
             tokens.cachedContentTokenCount, total,
-            response.modelVersion, parsed.processed_time, body, reason, value, calls,
+            response.modelVersion, parsed.processed_time, body, reason, value, calls, None, None,
         )  # fmt: skip
 
     return read

@@ -7,7 +7,7 @@ do not know in an answer is ignored.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -99,20 +99,40 @@ def job_body(
     display_name: str,
     labels: Mapping[str, str],
     model: str,
-    input_uris: Sequence[str],
-    output_prefix: str,
+    source: str,
+    destination: str,
+    parameters: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
-    """Return the body that creates a job from JSON lines to JSON lines in Cloud Storage."""
+    """Return the body that creates a job.
+
+    ``source`` and ``destination`` are each in Cloud Storage (``gs://bucket/object``, ``gs://bucket/prefix``:
+    JSON lines) or in BigQuery (``bq://project.dataset.table``, or less of it for a destination).
+    """
     return {
         "displayName": display_name,
         "labels": dict(labels),
         "model": model_name(model),
-        "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": list(input_uris)}},
-        "outputConfig": {
-            "predictionsFormat": "jsonl",
-            "gcsDestination": {"outputUriPrefix": output_prefix},
-        },
+        "inputConfig": _input_config(source),
+        "outputConfig": _output_config(destination),
+        **({"modelParameters": dict(parameters)} if parameters else {}),
     }
+
+
+def _input_config(source: str) -> dict[str, object]:
+    if is_table(source):
+        return {"instancesFormat": "bigquery", "bigquerySource": {"inputUri": source}}
+    return {"instancesFormat": "jsonl", "gcsSource": {"uris": [source]}}
+
+
+def _output_config(destination: str) -> dict[str, object]:
+    if is_table(destination):
+        return {"predictionsFormat": "bigquery", "bigqueryDestination": {"outputUri": destination}}
+    return {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": destination}}
+
+
+def is_table(address: str) -> bool:
+    """Tell whether an address is BigQuery's; all others are Cloud Storage's."""
+    return address.startswith("bq://")
 
 
 def job_from(value: object) -> Job:
@@ -128,9 +148,11 @@ def job_from(value: object) -> Job:
         display_name=text(said, "displayName"),
         labels=_labels(said.get("labels")),
         model=text(said, "model"),
-        input_uris=_uris(inner(said, "inputConfig", "gcsSource").get("uris")),
-        output_prefix=text(inner(said, "outputConfig", "gcsDestination"), "outputUriPrefix"),
-        output_directory=text(inner(said, "outputInfo"), "gcsOutputDirectory"),
+        input_uris=_uris(inner(said, "inputConfig", "gcsSource").get("uris"))
+        or _uris(inner(said, "inputConfig", "bigquerySource").get("inputUri")),
+        output_prefix=text(inner(said, "outputConfig", "gcsDestination"), "outputUriPrefix")
+        or text(inner(said, "outputConfig", "bigqueryDestination"), "outputUri"),
+        output_directory=_written(inner(said, "outputInfo")),
         stats=_stats(inner(said, "completionStats")),
         error=_job_error(said.get("error")),
         create_time=instant(said.get("createTime")),
@@ -221,12 +243,20 @@ def text(said: Mapping[str, object], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _written(info: Mapping[str, object]) -> str:
+    """Return where a job has written: a directory, or a table, of which Google names the two halves apart."""
+    dataset, table = text(info, "bigqueryOutputDataset"), text(info, "bigqueryOutputTable")
+    if dataset and table:
+        return f"{dataset}.{table.rpartition('.')[2]}"
+    return text(info, "gcsOutputDirectory")
+
+
 def _labels(value: object) -> dict[str, str]:
     return {name: str(label) for name, label in mapping(value).items()}
 
 
 def _uris(value: object) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(str(uri) for uri in items(value))
+    return (value,) if isinstance(value, str) and value else tuple(str(uri) for uri in items(value))
 
 
 def _stats(said: Mapping[str, object]) -> JobStats:

@@ -16,7 +16,7 @@ from vertexq.ledger.values import BatchFields, Claim, Record
 from vertexq.model import Batch
 from vertexq.states import BATCH_TERMINAL, BatchState
 
-_LISTED = [column for column in batches.c if column.name != "found"]
+_LISTED = [column for column in batches.c if column.name not in {"found", "carried"}]
 
 
 class Batches(Staging):

@@ -48,8 +48,8 @@ def to_submission(row: RowMapping) -> Submission:
 
 
 def to_batch(row: RowMapping) -> Batch:
-    """Read a batch; ``found`` is empty when the query left it out."""
-    values = {name: row[name] for name in _BATCH if name != "found"}
+    """Read a batch; ``found`` and ``carried`` are empty when the query left them out."""
+    values = {name: row[name] for name in _BATCH if name not in {"found", "carried"}}
     values |= {
         "state": BatchState(row["state"]),
         "counts": Counts(**row["counts"]),
@@ -58,6 +58,8 @@ def to_batch(row: RowMapping) -> Batch:
         "estimate": to_estimate(row["estimate"]),
         "job_error": JobError(**row["job_error"]) if row["job_error"] else None,
         "found": bytes(row["found"]) if "found" in row else b"",
+        "carried": bytes(row["carried"]) if "carried" in row else b"",
+        "online": bool(row["online"]),
     }
     return Batch(**values)
 
@@ -92,6 +94,7 @@ def new_submission_row(new: NewSubmission, now: datetime) -> dict[str, Any]:
     given = {field.name: getattr(new, field.name) for field in fields(NewSubmission)}
     return given | {
         "labels": dict(new.labels),
+        "parameters": dict(new.parameters),
         "policy": asdict(new.policy),
         "terms": asdict(new.terms),
         "estimate": asdict(new.estimate) if new.estimate else None,

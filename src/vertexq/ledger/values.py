@@ -53,6 +53,8 @@ class NewBatch:
     round: int = 0
     found: bytes = b""  # what an earlier batch has found of these rows
     rest_s: float = 0.0  # how long it may not be sent yet
+    online: bool = False
+    carried: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

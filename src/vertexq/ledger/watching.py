@@ -17,7 +17,7 @@ from vertexq.ledger.watched import Duty, Expected, Look, Watched, Window
 from vertexq.model import Batch, JobStats
 from vertexq.states import BatchState
 
-_WHOLE = [column for column in batches.c if column.name != "found"]
+_WHOLE = [column for column in batches.c if column.name not in {"found", "carried"}]
 
 
 _SEEN = ("job_state", "job_state_since", "stats", "output_directory", "attempts", "reason")

@@ -31,6 +31,7 @@ from vertexq.errors import (
     VertexqError,
 )
 from vertexq.failpoints import Failpoint, reach
+from vertexq.families import family_for
 from vertexq.google.messages import job_body
 from vertexq.google.vertex import NOT_SENT
 from vertexq.ids import attempt_tag
@@ -185,12 +186,14 @@ async def _post(services: Services, batch: Batch, claim: Claim, *, before: Batch
 
 async def _called(services: Services, batch: Batch) -> Job | Refused | BadInput | Ambiguous | Throttled:
     """Return the job, or the error instead of it; the limits hear how it went."""
+    submission = services.ledger.submission(batch.submission_id)
     body = job_body(
         display_name=batch.id,
         labels={**batch.labels, "vertexq": batch.id},
         model=batch.model,
-        input_uris=[batch.input_uri],
-        output_prefix=batch.output_prefix,
+        source=batch.input_uri,
+        destination=batch.output_prefix,
+        parameters=family_for(batch).job_parameters(submission.parameters),
     )
     answer: Job | Refused | BadInput | Ambiguous | Throttled
     deadline_s = services.options.request_deadline_s

@@ -5,18 +5,14 @@ Keys are ours, and nothing is needed of this, unless an object is used as it is 
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-import orjson
-
-from vertexq.keys import fingerprint
+from vertexq.families import family_for
+from vertexq.families.wire import parsed
 from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.model import Batch, GcsUri
 from vertexq.steps.parts import read_manifest_line
 from vertexq.steps.services import Services
-
-_KEY_MARK = b'"key":"r'
-"""How a key of ours looks in a line; looking for it is far cheaper than parsing the line twice."""
 
 
 class ManifestMatch:
@@ -33,6 +29,7 @@ class ManifestMatch:
         self._services = services
         self._batch = batch
         self._key_field = key_field
+        self._wire = family_for(batch).wire
         self._ranks = bytearray()
         self._keys: list[str] = []
         self._digests: list[bytes] = []
@@ -41,10 +38,10 @@ class ManifestMatch:
 
     def __call__(self, line: bytes) -> tuple[int, str] | None:
         """Return (index, producer's key) of the row whose answer ``line`` is, or None."""
-        row = _object(line) if self.loaded else None
+        row = parsed(line) if self.loaded else None
         if row is None:
             return None
-        digest = _echo(row)
+        digest = self._wire.digest(row)
         index = self._keyed(row, digest)
         if index is None and digest is not None:
             index = self._first_open(digest)
@@ -54,7 +51,9 @@ class ManifestMatch:
         """Tell whether a line of the block came back without a key of ours."""
         if isinstance(item, Oversized):
             return False
-        return any(line and (self._key_field or _KEY_MARK not in line) for line in item.lines)
+        theirs = bool(self._key_field) or not self._wire.key
+        mark = self._wire.mark
+        return any(line and (theirs or mark not in line) for line in item.lines)
 
     @property
     def has_twins(self) -> bool:
@@ -107,16 +106,3 @@ class ManifestMatch:
         if not isinstance(found, list):
             return found
         return next((index for index in found if not self._ranks[index]), found[0])
-
-
-def _object(line: bytes) -> dict[str, Any] | None:
-    try:
-        parsed = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else None
-
-
-def _echo(row: dict[str, Any]) -> bytes | None:
-    request = row.get("request")
-    return fingerprint(request) if request is not None else None

@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 
 import orjson
 
+from vertexq.families.wire import Wire
 from vertexq.google.checksum import crc32c_text, extend
 from vertexq.intake import Prepared
 from vertexq.model import Batch, Estimate
@@ -53,11 +54,12 @@ class StagedFile:
 class Part:
     """One batch's files; ``rows`` counts the lines of each.
 
-    A line of the input is ``{"key":"r<index>-<key>","request":…}``. Rows that are set aside have a manifest
-    only. Tokens are summed up as the check reckoned them.
+    ``wire`` is the form of the input's lines. Rows that are set aside have a manifest only. Tokens are summed
+    up as the check reckoned them.
     """
 
-    def __init__(self, *, aside: bool = False) -> None:
+    def __init__(self, wire: Wire, *, aside: bool = False) -> None:
+        self.wire = wire
         self.input = StagedFile()
         self.manifest = StagedFile()
         self.aside = aside
@@ -86,9 +88,14 @@ class Part:
         lines: list[bytes] = []
         entries: list[bytes] = []
         dumps, crc32c, add_line, add_entry = orjson.dumps, extend, lines.append, entries.append
+        wire = self.wire
+        keyed, head, middle, tail = bool(wire.key), wire.head, wire.middle, wire.tail
         for name, digest, request, number, _, given, answered, _ in rows:
             key = dumps(name)
-            line = b'{"key":"r%d-%b,"request":%b}\n' % (index, key[1:], request)
+            if keyed:
+                line = b"%br%d-%b%b%b%b" % (head, index, key[1:], middle, request, tail)
+            else:
+                line = request + b"\n"
             size_bytes += len(line)
             if size_bytes > bytes_limit and index:
                 break
@@ -139,7 +146,8 @@ class PartWriter:
     more than four full ones.
     """
 
-    def __init__(self, *, rows_limit: int, bytes_limit: int) -> None:
+    def __init__(self, wire: Wire, *, rows_limit: int, bytes_limit: int) -> None:
+        self._wire = wire
         self._rows_limit = rows_limit
         self._bytes_limit = bytes_limit
         self._open: dict[int, Part] = {}  # by group; the one that has waited longest comes first
@@ -169,7 +177,7 @@ class PartWriter:
             part.close()
 
     def _part(self, group: int) -> Part:
-        part = self._open.pop(group, None) or Part(aside=group == _ASIDE)
+        part = self._open.pop(group, None) or Part(self._wire, aside=group == _ASIDE)
         self._open[group] = part
         return part
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from vertexq.errors import NotFound, Refused
-from vertexq.families import family_of
+from vertexq.families import family_for
 from vertexq.model import GcsUri, SourceKind, Submission
 from vertexq.steps.services import Services
 from vertexq.steps.survey import Finding, Place, Surveyor, Weight
-
-SAME_REGION = frozenset({"automl", "custom"})
-"""The families whose buckets Google wants in the jobs' region (googleapis/python-aiplatform#885)."""
 
 
 async def preflight(services: Services, submission: Submission) -> None:
@@ -38,7 +35,7 @@ def place_of(services: Services, submission: Submission) -> Place:
         location=submission.location or options.location,
         model=submission.model,
         staging=options.staging,
-        same_region=family_of(submission.model).name in SAME_REGION,
+        same_region=family_for(submission).same_region,
         read_in_place=submission.policy.as_is,
         sources=tuple(GcsUri.parse(uri) for uri in submission.sources) if gcs else (),
     )

@@ -12,7 +12,7 @@ from vertexq import accounts, ranks, rowcosts
 from vertexq.accounts import RangeAccount
 from vertexq.errors import BadOutput
 from vertexq.failpoints import Failpoint, reach
-from vertexq.families import family_of
+from vertexq.families import family_for
 from vertexq.google.storage import Storage
 from vertexq.ledger import Claim, OutputRange
 from vertexq.lines import Block, Oversized, RangeSplitter
@@ -298,5 +298,6 @@ def reader_of(
         price=services.prices.price_of(batch.model, sent_on),
         template=submission.template,
         validate=submission.policy.validate,
+        parameters=submission.parameters,
     )
-    return RowReader(context, family_of(batch.model).reading(context), known, match)
+    return RowReader(context, family_for(batch).reading(context), known, match)

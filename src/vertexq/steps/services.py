@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from vertexq.errors import UnknownStore, Unreachable
+from vertexq.google.bigquery import BigQuery
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Ledger
@@ -94,6 +95,7 @@ class Services:
     ledger: Ledger
     vertex: Vertex
     storage: Storage
+    bigquery: BigQuery
     stores: StoreBook
     hints: Hints
     limits: Limits

@@ -17,7 +17,7 @@ import structlog
 from vertexq.check.verdict import Prepared, Verdict
 from vertexq.errors import BadInput, BadSource, NotFound
 from vertexq.failpoints import Failpoint, reach
-from vertexq.families import family_of
+from vertexq.families import family_for
 from vertexq.ledger import Claim, Record
 from vertexq.model import Estimate, ObjectInfo, SourceKind, Submission
 from vertexq.money import over_budget, priced
@@ -152,8 +152,9 @@ def _check_budget(services: Services, submission: Submission, estimate: Estimate
 
 async def _write(services: Services, submission: Submission, rows: Rows, entry: Entering) -> None:
     """Split the rows into parts, on disk, and enter each when it is full."""
-    options, family = services.options, family_of(submission.model)
+    options, family = services.options, family_for(submission)
     writer = PartWriter(
+        family.wire,
         rows_limit=min(options.batch_rows, family.rows_limit),
         bytes_limit=min(options.batch_bytes, family.input_limit_bytes),
     )

@@ -17,7 +17,7 @@ from vertexq.check.shapes import Group, kind
 from vertexq.check.verdict import Prepared, Verdict, note_keys
 from vertexq.check.walk import Walk
 from vertexq.errors import BadSource, NotFound
-from vertexq.families import family_of
+from vertexq.families import family_for
 from vertexq.families.base import NoRequest
 from vertexq.intake import Intake
 from vertexq.lines import Block, LineSplitter, Oversized
@@ -73,7 +73,7 @@ async def enter_as_is(
     """Write each object's manifest and enter it as a batch."""
     intake = _intake(submission)
     for pin in pins:
-        part = Part()
+        part = Part(family_for(submission).wire)
         try:
             async for row, line in _rows(services, pin, intake):
                 part.add_staged(row, line)
@@ -125,7 +125,7 @@ def _intake(submission: Submission, *, only_check: bool = False) -> Intake:
 async def _check(
     services: Services, submission: Submission, pin: ObjectInfo, intake: Intake, keys: KeyLog
 ) -> None:
-    family, before, first, rows = family_of(submission.model), intake.lines, None, 0
+    family, before, first, rows = family_for(submission), intake.lines, None, 0
     if pin.size_bytes > family.input_limit_bytes:
         raise _too_large(pin, f"{pin.size_bytes:,} bytes", f"{family.input_limit_bytes:,}")
     async for row, _ in _rows(services, pin, intake):

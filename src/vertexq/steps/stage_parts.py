@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 from vertexq.failpoints import Failpoint, reach
-from vertexq.families import family_of
+from vertexq.families import family_for
 from vertexq.ids import batch_id
 from vertexq.ledger import Claim, NewBatch
 from vertexq.model import Estimate, GcsUri, ObjectInfo, Submission
@@ -105,7 +105,7 @@ class Entering:
             project=submission.project or options.project,
             location=submission.location or options.location,
             model=submission.model,
-            family=family_of(submission.model).name,
+            family=family_for(submission).name,
             tenant=submission.tenant,
             priority=submission.terms.priority,
             estimate=None if part.aside else self._priced(part.estimate),

@@ -11,7 +11,7 @@ import orjson
 
 from vertexq.check.verdict import Prepared, Verdict, note_keys
 from vertexq.errors import BadSource, NotFound, PreconditionFailed, Unavailable
-from vertexq.families import family_of
+from vertexq.families import family_for
 from vertexq.google.checksum import crc32c_text, extend
 from vertexq.intake import Intake
 from vertexq.model import GcsUri, ObjectInfo, Submission
@@ -101,12 +101,13 @@ def intake_of(
     if len(submission.sources) > 1:
         name = f"{name} and {len(submission.sources) - 1} more"
     return Intake(
-        family_of(submission.model),
+        family_for(submission),
         name=name,
         key_field=submission.key_field,
         policy=submission.policy,
         template=template,
         only_check=only_check,
+        parameters=submission.parameters,
     )
 
 

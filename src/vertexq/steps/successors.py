@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-import orjson
 import structlog
 
 from vertexq import ranks
 from vertexq.check.verdict import Prepared
 from vertexq.errors import NotFound, VertexqError
 from vertexq.failpoints import Failpoint, reach
-from vertexq.families import family_of
+from vertexq.families import family_for, family_of
 from vertexq.ids import batch_id
-from vertexq.keys import wire_key
 from vertexq.ledger import Claim, NewBatch
 from vertexq.ledger.values import BatchFields
 from vertexq.model import Batch, Estimate, GcsUri, ObjectInfo, Submission
@@ -45,7 +43,7 @@ class InputGone(VertexqError):
 class _Filling:
     """A new batch that is being put together from the rests of one batch or of several."""
 
-    part: Part = field(default_factory=Part)
+    part: Part
     rests: list[Rest] = field(default_factory=list[Rest])
 
     def takes(self, rest: Rest, services: Services, submission: Submission) -> bool:
@@ -82,13 +80,14 @@ async def run_again(
     handed over are accounted for by who took them over. ``model`` is another one of the same family. Raise
     ``InputGone`` when what was staged for a batch is not there.
     """
-    filling, rows = _Filling(), 0
+    wire = family_for(submission).wire
+    filling, rows = _Filling(Part(wire)), 0
     try:
         for rest in rests:
             if not filling.takes(rest, services, submission):
                 await _enter(services, submission, filling, claim, model=model, rest_s=rest_s)
                 filling.part.close()
-                filling = _Filling()
+                filling = _Filling(Part(wire))
             await _fill(services, filling, rest)
             rows += len(rest.rows)
         if filling.rests:
@@ -110,11 +109,7 @@ async def _fill(services: Services, filling: _Filling, rest: Rest) -> None:
 
 def _append(part: Part, entry: ManifestLine, line: bytes) -> None:
     """Add a row under its new index, with a key of ours, also when its line was the producer's own."""
-    old, new = (b'{"key":%b' % orjson.dumps(wire_key(n, entry.key)) for n in (entry.index, part.rows))
-    if line.startswith(old):
-        line = new + line[len(old) :] + b"\n"
-    else:
-        line = b'%b,"request":%b}\n' % (new, orjson.dumps(orjson.loads(line)["request"]))
+    line = part.wire.renamed(line, entry.key, old=entry.index, new=part.rows)
     part.input.write(line)
     part.add_staged(Prepared(entry.key, entry.fingerprint, b"", entry.line), line)
 

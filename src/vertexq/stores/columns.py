@@ -65,6 +65,8 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("parsed", _T.JSON, "the answer as a value, when it was asked for in JSON"),
     Column("function_calls", _T.JSON, "the functions that the model wants called, as a list"),
+    Column("embedding", _T.JSON, "the vector, as a list of numbers"),
+    Column("embedding_norm", _T.REAL, "the vector's Euclidean length"),
 )
 JSON_COLUMNS: tuple[int, ...] = tuple(at for at, column in enumerate(COLUMNS) if column.type is _T.JSON)
 """Where JSON stands in a ``Row``."""

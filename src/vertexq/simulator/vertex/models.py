@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 
 from vertexq.errors import NotFound
+from vertexq.simulator.kinds import kind_named
+from vertexq.simulator.kinds.base import Kind
 
 _STARTS = {
     "google": ("gemini-", "text-embedding-", "textembedding-gecko", "text-multilingual-embedding-"),
@@ -38,6 +40,11 @@ class Models:
         with self._lock:
             self._retired.clear()
             self._places.clear()
+
+    def kind_of(self, model: str) -> Kind:
+        """Return what kind of model a job's model is."""
+        del model
+        return kind_named("gemini")
 
     def check_published(self, publisher: str, model: str, location: str = "") -> None:
         """Raise ``NotFound`` for a publisher's model that is not there, or not in ``location``."""

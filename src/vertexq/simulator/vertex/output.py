@@ -6,6 +6,8 @@ import random
 
 from vertexq.model import GcsUri
 from vertexq.simulator.behaviour import Behaviour
+from vertexq.simulator.kinds.base import Kind
+from vertexq.simulator.kinds.lots import OutputRow
 from vertexq.simulator.vertex.buckets import BucketCalls, ObjectWriter
 
 _WINDOW_ROWS = 1_000  # lines change places within so many, which is what is held in memory
@@ -14,7 +16,9 @@ _WINDOW_ROWS = 1_000  # lines change places within so many, which is what is hel
 class Output:
     """What a job writes below its output directory; final files are there after ``close``, not before."""
 
-    def __init__(self, calls: BucketCalls, directory: str, *, behaviour: Behaviour, salt: str) -> None:
+    def __init__(
+        self, calls: BucketCalls, directory: str, *, kind: Kind, behaviour: Behaviour, salt: str
+    ) -> None:
         self._calls = calls
         self._directory = GcsUri.parse(directory)
         self._behaviour = behaviour
@@ -24,16 +28,22 @@ class Output:
         self._early_files = 0
         self._early_rows = 0
         self._lines = 0
-        names = [] if behaviour.early_only else _names(behaviour.shards)
+        names = [] if behaviour.early_only else kind.files(behaviour.shards)
         self._files = [ObjectWriter(calls, self._directory.join(name)) for name in names]
+        self._error_file = kind.error_file
+        self._errors: ObjectWriter | None = None
 
     @property
     def begun(self) -> bool:
         """Whether there is any line yet."""
-        return bool(self._lines or self._window)
+        return bool(self._lines or self._window or self._errors)
 
-    async def add(self, lines: tuple[bytes, ...]) -> None:
+    async def add(self, row: OutputRow) -> None:
         """Take the output of one row."""
+        lines = row.lines
+        if row.apart and self._error_file:
+            await self._set_apart(lines)
+            return
         self._window += lines
         if len(self._window) >= _WINDOW_ROWS:
             await self._flush()
@@ -45,6 +55,8 @@ class Output:
         await self._flush()
         if self._behaviour.early_only and self._early is not None:
             await self._early.close()
+        if self._errors is not None:
+            await self._errors.close()
         for file in self._files[: -1 if self.is_late else None]:
             await file.close()
 
@@ -66,6 +78,11 @@ class Output:
             self._lines += 1
         self._window.clear()
 
+    async def _set_apart(self, lines: tuple[bytes, ...]) -> None:
+        if self._errors is None:
+            self._errors = ObjectWriter(self._calls, self._directory.join(self._error_file))
+        await self._errors.write(b"".join(lines))
+
     async def _publish_early(self, lines: tuple[bytes, ...]) -> None:
         if self._early is None:
             name = f"incremental_predictions/predictions_{self._early_files:05}.jsonl"
@@ -76,9 +93,3 @@ class Output:
             await self._early.close()
             self._early, self._early_rows = None, 0
             self._early_files += 1
-
-
-def _names(shards: int) -> list[str]:
-    if shards <= 1:
-        return ["predictions.jsonl"]
-    return [f"predictions-{shard:05}-of-{shards:05}.jsonl" for shard in range(shards)]

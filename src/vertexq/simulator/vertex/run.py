@@ -7,14 +7,15 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import cast
 
 import aiohttp
 
 from vertexq.model import GcsUri, JobError
-from vertexq.simulator.answers import Answerer, Fate, OutputRow
 from vertexq.simulator.behaviour import Behaviour, Behaviours
-from vertexq.simulator.importer import Importer
 from vertexq.simulator.jobs import SimulatedJob, Tally
+from vertexq.simulator.kinds.base import Answering, Importing, Kind, Task
+from vertexq.simulator.kinds.lots import Fate, OutputRow
 from vertexq.simulator.timing import Timing
 from vertexq.simulator.vertex.buckets import BucketCalls
 from vertexq.simulator.vertex.jobs import JobBook
@@ -46,11 +47,12 @@ class _Over(Exception):
 class Run:
     """The run of one job. ``nudge`` makes it look at the book at once, after a cancel."""
 
-    def __init__(self, desk: Desk, name: str) -> None:
+    def __init__(self, desk: Desk, name: str, kind: Kind) -> None:
         self._desk = desk
         self._name = name
+        self._kind = kind
         self._nudged = asyncio.Event()
-        self._importer = Importer()
+        self._importer: Importing = kind.importer(desk.behaviours.of("", {}))
         self._inputs: list[GcsUri] = []
         self._failure: JobError | None = None
 
@@ -125,7 +127,7 @@ class Run:
 
     async def _import(self) -> None:
         """Look at every line before the first row runs."""
-        self._importer = Importer(check=self._behaviour.import_check)
+        self._importer = self._kind.importer(self._behaviour)
         for uri in self._job.input_uris:
             found = await self._desk.calls.matching(uri)
             if not found:
@@ -146,20 +148,34 @@ class Run:
 
     async def _predict(self) -> None:
         job, behaviour = self._job, self._behaviour
-        directory = f"{job.output_prefix.rstrip('/')}/prediction-model-{_now():%Y-%m-%dT%H:%M:%S.%f}Z"
+        word = self._kind.word(job.model)
+        directory = f"{job.output_prefix.rstrip('/')}/prediction-{word}-{_now():%Y-%m-%dT%H:%M:%S.%f}Z"
         self._move(JobState.RUNNING)
         early = "" if behaviour.late_output_info else directory
         self._put(lambda job, _: replace(job, state_word=behaviour.state_word, output_directory=early))
         salt = self._importer.digest
-        output = Output(self._desk.calls, directory, behaviour=behaviour, salt=f"{self._desk.seed}{salt}")
-        answerer = Answerer(
-            seed=self._desk.seed, model=job.model, behaviour=behaviour, shape=self._importer.shape, salt=salt
+        output = Output(
+            self._desk.calls,
+            directory,
+            kind=self._kind,
+            behaviour=behaviour,
+            salt=f"{self._desk.seed}{salt}",
         )
-        await self._rows(answerer, output)
+        await self._rows(self._kind.answerer(self._task(job)), output)
         self._put(lambda job, at: replace(job, output_directory=directory, updated=at))
         await self._end(output)
 
-    async def _rows(self, answerer: Answerer, output: Output) -> None:
+    def _task(self, job: SimulatedJob) -> Task:
+        return Task(
+            seed=self._desk.seed,
+            model=job.model,
+            behaviour=self._behaviour,
+            shape=self._importer.shape,
+            salt=self._importer.digest,
+            parameters=cast("dict[str, object]", job.body.get("modelParameters") or {}),
+        )
+
+    async def _rows(self, answerer: Answering, output: Output) -> None:
         """Answer row after row, not faster than ``Timing`` says, until all are done or a cancel comes."""
         tally = Tally(incomplete=self._importer.rows)
         self._count(tally)
@@ -172,7 +188,7 @@ class Run:
                 if self._stopping or self._failure:
                     break
                 row = answerer.answer(line, _now())
-                await output.add(row.lines)
+                await output.add(row)
                 tally = _counted(tally, row)
                 done += 1
                 ahead_s = self._timing.due_s(done) - (clock() - began_s)

@@ -207,7 +207,8 @@ class VertexSurface:
             seed=self._seed,
             may_write=self._access.agent_may_write,
         )
-        run = self._runs[name] = Run(desk, name)
+        job = self._book.get(name)
+        run = self._runs[name] = Run(desk, name, self._models.kind_of(job.model if job else ""))
         task = asyncio.create_task(run.run())
         self._keep(task)
         task.add_done_callback(lambda _: self._runs.pop(name, None))

@@ -6,38 +6,23 @@ of the documentation, and of output rows that users published.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import cast
 
 import orjson
 
-from vertexq.simulator.behaviour import Behaviour, Echo
-from vertexq.simulator.importer import RESULTS, Shape
+from vertexq.simulator.behaviour import Echo
+from vertexq.simulator.importer import RESULTS, Importer, Shape
+from vertexq.simulator.kinds.base import Kind, Task
+from vertexq.simulator.kinds.lots import Fate, Lots, OutputRow
 from vertexq.simulator.prompts import Prompt, cut_to, prompt_of, tokens_in
 from vertexq.simulator.wording import json_text, plain_text
 
 Json = Mapping[str, object]
 
 _CUT_SHARE = 0.5  # of a text that is cut for MAX_TOKENS
-
-
-class Fate(StrEnum):
-    """What becomes of a row."""
-
-    ANSWERED = "answered"
-    BLOCKED = "blocked"
-    SAFETY = "safety"
-    CUT = "cut"
-    BAD = "bad"
-    QUOTA = "quota"
-    SERVER_ERROR = "server error"
-    MISSING = "missing"
-    UNWRITTEN = "unwritten"
 
 
 _STATUS = {
@@ -52,43 +37,14 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputRow:
-    """One row's output: no line when it is missing or not written, two when it is repeated.
-
-    ``ok`` is as the job counts it.
-    """
-
-    lines: tuple[bytes, ...]
-    fate: Fate
-
-    @property
-    def ok(self) -> bool:
-        """Say whether the job counts the row as successful."""
-        return self.fate not in {*_STATUS, Fate.MISSING}
-
-
 class Answerer:
-    """Answers the rows of one job. ``shape`` is that of its input, ``salt`` names the input as a whole."""
+    """Answers the rows of one job."""
 
-    def __init__(self, *, seed: int, model: str, behaviour: Behaviour, shape: Shape, salt: str) -> None:
-        self._seed = seed
-        self._model = model.rpartition("/")[2]
-        self._behaviour = behaviour
-        self._shape = shape
-        self._salt = salt
-        self._lasting = {
-            Fate.BAD: behaviour.bad_rows,
-            Fate.BLOCKED: behaviour.blocked_rows,
-            Fate.SAFETY: behaviour.safety_rows,
-            Fate.CUT: behaviour.cut_rows,
-        }
-        self._passing = {
-            Fate.QUOTA: behaviour.quota_rows,
-            Fate.SERVER_ERROR: behaviour.server_error_rows,
-            Fate.MISSING: behaviour.missing_rows,
-            Fate.UNWRITTEN: behaviour.unwritten_rows,
-        }
+    def __init__(self, task: Task) -> None:
+        self._model = task.model.rpartition("/")[2]
+        self._behaviour = task.behaviour
+        self._shape = task.shape
+        self._lots = Lots(seed=task.seed, behaviour=task.behaviour, salt=task.salt)
 
     def answer(self, line: bytes, now: datetime) -> OutputRow:
         """Return what comes out for one input line, apart from times decided by seed and content."""
@@ -97,38 +53,14 @@ class Answerer:
             return OutputRow(lines=(line + b"\n",), fate=Fate.ANSWERED)  # an earlier job's answer: resumed
         request = cast("Json", row["request"])
         prompt = prompt_of(request)
-        fate = self._fate(line, prompt)
+        fate = Fate.BAD if prompt.role_fault else self._lots.fate(line)
         if fate in (Fate.MISSING, Fate.UNWRITTEN):
             return OutputRow(lines=(), fate=fate)
-        dice = self._dice("answer", orjson.dumps(request, option=orjson.OPT_SORT_KEYS))
+        dice = self._lots.dice("answer", orjson.dumps(request, option=orjson.OPT_SORT_KEYS))
         body: dict[str, object] = self._siblings(row)
         body |= {"status": "", "processed_time": _milliseconds(now), "request": self._echoed(request)}
         body |= self._outcome(fate, prompt, dice, now)
-        line_out = orjson.dumps(body) + b"\n"
-        if self._dice("corrupt", line).random() < self._behaviour.corrupt_rows:
-            line_out = line_out[: len(line_out) // 2] + b"\n"
-        copies = 2 if self._number("repeat", line) < self._behaviour.repeated_rows else 1
-        return OutputRow(lines=(line_out,) * copies, fate=fate)
-
-    def _fate(self, line: bytes, prompt: Prompt) -> Fate:
-        if prompt.role_fault:
-            return Fate.BAD
-        return (
-            _drawn(self._number("passing" + self._salt, line), self._passing)
-            or _drawn(self._number("lasting", line), self._lasting)
-            or Fate.ANSWERED
-        )
-
-    def _number(self, what: str, content: bytes) -> float:
-        """Return a number from [0, 1) that the seed, the purpose and the content decide."""
-        return int.from_bytes(self._digest(what, content)) / 2**64
-
-    def _dice(self, what: str, content: bytes) -> random.Random:
-        return random.Random(int.from_bytes(self._digest(what, content)))
-
-    def _digest(self, what: str, content: bytes) -> bytes:
-        key = hashlib.blake2b(f"{self._seed} {what}".encode(), digest_size=16).digest()
-        return hashlib.blake2b(content, digest_size=8, key=key).digest()
+        return OutputRow(lines=self._lots.written(line, orjson.dumps(body) + b"\n"), fate=fate)
 
     def _siblings(self, row: Json) -> dict[str, object]:
         if self._behaviour.echo is Echo.NONE:
@@ -216,15 +148,6 @@ class Answerer:
         return {"usageMetadata": dict(sorted(usage.items()))}
 
 
-def _drawn(number: float, shares: Mapping[Fate, float]) -> Fate | None:
-    """Return whose turn it is when ``number`` is drawn from [0, 1) and each fate has its share of it."""
-    for fate, share in shares.items():
-        if number < share:
-            return fate
-        number -= share
-    return None
-
-
 def _candidate(text: str, reason: str, dice: random.Random) -> dict[str, object]:
     content = {"parts": [{"text": text}], "role": "model"}
     return {"avgLogprobs": -round(dice.random(), 6), "content": content, "finishReason": reason}
@@ -252,3 +175,10 @@ def _milliseconds(now: datetime) -> str:
 
 def _microseconds(now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+KIND = Kind(
+    name="gemini",
+    importer=lambda behaviour: Importer(check=behaviour.import_check),
+    answerer=Answerer,
+)

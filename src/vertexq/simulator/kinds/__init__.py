@@ -1,0 +1,13 @@
+"""The kinds of models that the simulated Vertex AI has."""
+
+from __future__ import annotations
+
+from vertexq.simulator.kinds import gemini
+from vertexq.simulator.kinds.base import Kind
+
+KINDS: tuple[Kind, ...] = (gemini.KIND,)
+
+
+def kind_named(name: str) -> Kind:
+    """Return a kind by its name; raise ``KeyError`` for one that there is not."""
+    return {kind.name: kind for kind in KINDS}[name]
