@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.families_house import FamiliesHouse, built
 from worker.stack import Stack
 
 
@@ -34,3 +35,10 @@ def postgres_stack(tmp_path: Path, postgres_url: str) -> Iterator[Stack]:
     """Run a stack whose ledger and store are in PostgreSQL."""
     with running(tmp_path, VERTEXQ_LEDGER_URL=postgres_url, VERTEXQ_STORE_RESULTS=postgres_url) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FamiliesHouse]:
+    """Run one house for the tests of all model families; they use submissions of their own."""
+    with built(tmp_path_factory.mktemp("families")) as house:
+        yield house
