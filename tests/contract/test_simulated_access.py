@@ -91,6 +91,23 @@ async def test_a_model_may_be_offered_elsewhere_only(table: Desk) -> None:
     assert (await table.call("GET", f"/v1/publishers/google/models/{MODEL}"))[0] == 200
 
 
+async def test_an_own_model_is_what_it_was_added_as(table: Desk) -> None:
+    """Its kind, name and place are told; any other own model is a tuned one."""
+    mine = {"model": "12", "kind": "automl-image", "display_name": "flowers", "location": "us-central1"}
+    added, _ = await table.call("POST", "/_simulator/models", json=mine)
+    bad, said = await table.call("POST", "/_simulator/models", json={"model": "13", "kind": "other"})
+
+    models = "/v1/projects/p/locations/us-central1/models"
+    _, flowers = await table.call("GET", f"{models}/12@1")
+    elsewhere, _ = await table.call("GET", f"{models.replace('us-central1', 'europe-west4')}/12")
+    _, tuned = await table.call("GET", f"{models}/14")
+
+    assert (added, bad, elsewhere) == (200, 400, 404)
+    assert "automl-image" in said["error"]
+    assert (flowers["displayName"], flowers["modelSourceInfo"]["sourceType"]) == ("flowers", "AUTOML")
+    assert tuned["modelSourceInfo"]["sourceType"] == "GENIE"
+
+
 async def test_a_create_can_be_accepted_twice(table: Desk) -> None:
     """The duplicate has the same body and labels; both are in the log of what would be paid for."""
     first = await table.create(labels={"vertexq": "b1"})

@@ -47,24 +47,30 @@ def _behaviour_routes(behaviours: Behaviours) -> Iterable[web.RouteDef]:
 
 
 def _model_routes(models: Models) -> Iterable[web.RouteDef]:
-    async def retire(request: web.Request) -> web.Response:
-        """Retire ``{"model": name}``, or with ``locations`` take jobs for it there only."""
+    async def change(request: web.Request) -> web.Response:
         try:
-            given = _given(await request.read())
+            _change(models, _given(await request.read()))
         except BadInput as error:
             return _bad(error)
-        name, places = str(given.get("model", "")), given.get("locations")
-        if isinstance(places, list):
-            models.only_in(name, *map(str, cast("list[object]", places)))
-        else:
-            models.retire(name)
         return web.json_response({})
 
     async def know_all(_: web.Request) -> web.Response:
         models.clear()
         return web.json_response({})
 
-    return [web.post("/_simulator/models", retire), web.delete("/_simulator/models", know_all)]
+    return [web.post("/_simulator/models", change), web.delete("/_simulator/models", know_all)]
+
+
+def _change(models: Models, given: dict[str, object]) -> None:
+    """Retire ``{"model": name}``; with ``locations`` take jobs for it there only, with ``kind`` add it."""
+    name, places = str(given.get("model", "")), given.get("locations")
+    if "kind" in given:
+        told = {field: str(given[field]) for field in ("display_name", "location") if field in given}
+        models.add(name, kind=str(given["kind"]), **told)
+    elif isinstance(places, list):
+        models.only_in(name, *map(str, cast("list[object]", places)))
+    else:
+        models.retire(name)
 
 
 def _create_routes(

@@ -181,8 +181,9 @@ class VertexSurface:
 
     async def _own_model(self, request: web.Request) -> web.Response:
         name = f"{_parent_of(request)}/models/{request.match_info['model']}"
-        self._models.check_own(name)
-        about = {"name": name.partition("@")[0], "displayName": "a tuned model", "versionId": "1"}
+        own = self._models.own(name)
+        about: dict[str, object] = {"name": name.partition("@")[0], "displayName": own.display_name}
+        about |= {"versionId": "1", "modelSourceInfo": {"sourceType": own.source_type}}
         return answer(about, request)
 
     def _accept(self, job: SimulatedJob, body: bytes) -> None:
