@@ -13,6 +13,7 @@ from typing import cast
 from vertexq import steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.online import Online
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
@@ -74,6 +75,7 @@ async def services(home: Path, endpoint: str, store_url: str) -> AsyncGenerator[
             vertex=Vertex(transport, endpoint=endpoint),
             storage=Storage(transport, endpoint=endpoint),
             bigquery=BigQuery(transport, endpoint=endpoint),
+            online=Online(transport, endpoint=endpoint),
             stores=stores,
             hints=NoHints(),
             limits=NoLimits(),

@@ -26,6 +26,7 @@ from vertexq import steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
 from vertexq.google.messages import job_body
+from vertexq.google.online import Online
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
@@ -133,7 +134,8 @@ async def _services(home: Path, endpoint: str) -> AsyncGenerator[tuple[Services,
             yield Services(
                 ledger=ledger, vertex=Vertex(transport, endpoint=endpoint),
                 storage=Storage(transport, endpoint=endpoint),
-                bigquery=BigQuery(transport, endpoint=endpoint), stores=StoreBook({}), hints=Letters(),
+                bigquery=BigQuery(transport, endpoint=endpoint),
+                online=Online(transport, endpoint=endpoint), stores=StoreBook({}), hints=Letters(),
                 limits=NoLimits(), options=PATIENT, owner="bench", luck=Random(1).random,
             ), engine  # fmt: skip
     finally:

@@ -18,6 +18,7 @@ import orjson
 from vertexq import steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.online import Online
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
@@ -142,6 +143,7 @@ async def _services(home: Path, endpoint: str, letters: Letters) -> AsyncGenerat
             vertex=Vertex(transport, endpoint=endpoint),
             storage=Storage(transport, endpoint=endpoint),
             bigquery=BigQuery(transport, endpoint=endpoint),
+            online=Online(transport, endpoint=endpoint),
             stores=stores,
             hints=letters,
             limits=NoLimits(),

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from vertexq.broker import CeleryProducers
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.online import Online
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
@@ -54,6 +55,7 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
             vertex=Vertex(transport, endpoint=settings.vertex_endpoint),
             storage=Storage(transport, endpoint=settings.storage_endpoint),
             bigquery=BigQuery(transport, endpoint=settings.bigquery_endpoint),
+            online=Online(transport, endpoint=settings.vertex_endpoint),
             stores=stores,
             hints=hints,
             limits=limits,
@@ -71,6 +73,7 @@ def shared_limits(link: Link, settings: Settings) -> SharedLimits:
     of_calls = shapes(
         creates_per_minute=settings.creates_per_minute,
         reads_per_minute=settings.reads_per_minute,
+        online_per_minute=settings.online_per_minute,
         request_deadline_s=settings.request_deadline_s,
     )
     return SharedLimits(link, of_calls)

@@ -114,16 +114,23 @@ class ApiError(VertexqError):
     """Google answered, and not with success.
 
     ``status`` is the HTTP status (0 when there was no answer), ``code`` Google's status word
-    (``NOT_FOUND``), ``retry_after_s`` what the server asked for, in seconds.
+    (``NOT_FOUND``), ``retry_after_s`` what the server asked for, in seconds, ``said`` its own message.
     """
 
     def __init__(
-        self, message: str, *, status: int = 0, code: str = "", retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str = "",
+        retry_after_s: float | None = None,
+        said: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after_s = retry_after_s
+        self.said = said
 
 
 class Refused(ApiError):

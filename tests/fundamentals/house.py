@@ -12,6 +12,7 @@ from random import Random
 from vertexq import Client, Status, steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.online import Online
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
@@ -158,6 +159,7 @@ async def built(home: Path, timing: Timing) -> AsyncGenerator[House]:
             vertex=Vertex(transport, endpoint=simulator.url),
             storage=Storage(transport, endpoint=simulator.url),
             bigquery=BigQuery(transport, endpoint=simulator.url),
+            online=Online(transport, endpoint=simulator.url),
             stores=stores,
             hints=letters,
             limits=NoLimits(),

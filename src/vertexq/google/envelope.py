@@ -52,6 +52,7 @@ def api_error(
         status=status,
         code=complaint.code,
         retry_after_s=complaint.retry_after_s,
+        said=complaint.message,
     )
 
 

@@ -57,6 +57,7 @@ class Request:
     raw: bool = False  # the body as it is stored, also when that is gzip
     secret_url: bool = False
     fresh_connection: bool = False
+    paid: bool = False  # each request may cost money
 
     @property
     def tried(self) -> str:

@@ -28,6 +28,7 @@ __all__ = ["Answer", "Stream", "Transport"]
 _CONNECT_S = 10.0
 _SILENCE_S = 30.0  # how long the socket of a call that may be repeated stays silent
 _UNAUTHENTICATED = 401
+_PAID_TRIES = 3
 
 
 class Transport:
@@ -71,13 +72,15 @@ class Transport:
         retry: bool,
         secret_url: bool = False,
         fresh_connection: bool = False,
+        paid: bool = False,
     ) -> Answer:
         """Make a call and return its answer, whose status is in ``expect``.
 
         With ``retry`` the call must be safe to repeat: a lost answer, 408, 429, 5xx and (once, with a new
         token) 401 are tried again within the deadline. Without it exactly one request is made. Raise the
         ``ApiError`` for any other status, ``Unreachable`` when nothing was sent, and without an answer
-        ``Unavailable`` (``retry``) or ``Ambiguous``. The deadline, in seconds, covers all tries.
+        ``Unavailable`` (``retry``) or ``Ambiguous``. The deadline, in seconds, covers all tries. A call that
+        is ``paid`` is repeated twice at most, and its answer may take as long as the deadline.
         """
         request = Request(
             method=method,
@@ -88,6 +91,7 @@ class Transport:
             retry=retry,
             secret_url=secret_url,
             fresh_connection=fresh_connection,
+            paid=paid,
         )
         until_s = asyncio.get_running_loop().time() + (deadline_s or self._deadline_s)
         if retry:
@@ -108,6 +112,8 @@ class Transport:
                 if not renewed and _unauthenticated(error) and self._tokens.reject(token):
                     renewed = True
                     continue
+                if request.paid and tries >= _PAID_TRIES:
+                    raise
                 await self.wait(error, tries, until_s, url=request.url)
 
     async def _turn(self, request: Request, until_s: float) -> None:
@@ -213,7 +219,8 @@ class Transport:
         self, request: Request, until_s: float, token: Mapping[str, str]
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         left_s = max(0.001, until_s - asyncio.get_running_loop().time())  # 0 would mean no limit at all
-        silence_s = _SILENCE_S if request.retry else None  # giving up early on a paid call gains nothing
+        quick = request.retry and not request.paid
+        silence_s = _SILENCE_S if quick else None  # giving up early on a paid call gains nothing
         with request.translated():
             response = await self._session(fresh=request.fresh_connection).request(
                 request.method,

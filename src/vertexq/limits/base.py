@@ -9,10 +9,11 @@ from vertexq.errors import Ambiguous, ApiError, Throttled, Unavailable, Unreacha
 
 
 class CallClass(StrEnum):
-    """Google's quotas for the control plane, each per project, location and minute."""
+    """Google's quotas, each per project, location and minute."""
 
     CREATE = "create"  # 60: creating and deleting jobs
     READ = "read"  # 600: get, list, cancel
+    ONLINE = "online"  # 30,000, of which a share: predict, generateContent, embedContent
 
 
 class Verdict(StrEnum):

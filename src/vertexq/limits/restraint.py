@@ -1,7 +1,7 @@
 """What the transport asks: limits on calls to jobs, and the retry budget, both told apart by the URL.
 
-Each try and each page of a list is a call. Only calls to batch prediction jobs are in Google's quota of
-reads; Cloud Storage has a retry budget and no limit.
+Each try and each page of a list is a call. Calls to batch prediction jobs are in Google's quota of reads,
+online calls in another; Cloud Storage has a retry budget and no limit.
 """
 
 from __future__ import annotations
@@ -9,13 +9,18 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from vertexq.errors import Throttled, VertexqError
+from vertexq.errors import Throttled, Unreachable, VertexqError
 from vertexq.limits.base import CallClass, Limits, verdict_of
 
 _PLACE = re.compile(r"/v1/projects/([^/?#]+)/locations/([^/?#]+)/")
+_ONLINE = re.compile(r"/(?:endpoints|models)/[^/?#]+:(?:predict|rawPredict|generateContent|embedContent)\b")
 _JOBS = re.compile(r"/v1/projects/[^/?#]+/locations/[^/?#]+/batchPredictionJobs\b")
 STORAGE = "storage"
 """The scope of the retry budget of everything that is not Vertex AI."""
+ONLINE = "/online"
+"""What follows a place in the scope of the retry budget of its online calls."""
+AWAY_S = 5.0
+"""How long a paid call waits before it asks again, while the limits cannot be asked."""
 
 
 class Budget(Protocol):
@@ -42,16 +47,19 @@ class SharedRestraint:
         self._project = project
 
     async def before(self, url: str) -> float:
-        """Take one read for a call to jobs; let every other call go."""
-        if (place := self._counted(url)) is None:
+        """Take one read for a call to jobs, one online call for a paid one; let every other call go."""
+        if (counted := self._counted(url)) is None:
             return 0.0
-        return await self._limits.take(*place, CallClass.READ)
+        try:
+            return await self._limits.take(*counted)
+        except Unreachable:  # a paid call is not made while nobody can say how many there were
+            return AWAY_S
 
     async def after(self, url: str, error: VertexqError | None) -> None:
         """Tell the limit how a try ended, and the budget when it worked."""
-        if place := self._counted(url):
+        if counted := self._counted(url):
             asked_s = getattr(error, "retry_after_s", None)
-            await self._limits.tell(*place, CallClass.READ, verdict_of(error), retry_after_s=asked_s)
+            await self._limits.tell(*counted, verdict_of(error), retry_after_s=asked_s)
         if error is None:
             await self._budget.earn(self._scope(url))
 
@@ -59,12 +67,16 @@ class SharedRestraint:
         """Ask the budget."""
         return await self._budget.spend(self._scope(url), throttled=isinstance(error, Throttled))
 
-    def _counted(self, url: str) -> tuple[str, str] | None:
-        return self._place(url) if _JOBS.search(url) else None
+    def _counted(self, url: str) -> tuple[str, str, CallClass] | None:
+        call = CallClass.ONLINE if _ONLINE.search(url) else CallClass.READ if _JOBS.search(url) else None
+        place = self._place(url)
+        return (*place, call) if place and call else None
 
     def _scope(self, url: str) -> str:
         place = self._place(url)
-        return "projects/{}/locations/{}".format(*place) if place else STORAGE
+        if place is None:
+            return STORAGE
+        return "projects/{}/locations/{}".format(*place) + (ONLINE if _ONLINE.search(url) else "")
 
     def _place(self, url: str) -> tuple[str, str] | None:
         found = _PLACE.search(url)

@@ -1,4 +1,4 @@
-"""The numbers that a limit goes by, and the two limits that Google's quotas call for. No I/O."""
+"""The numbers that a limit goes by, and the limits that Google's quotas call for. No I/O."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from vertexq.limits.base import GRANT_GOOD_S, CallClass
 
 MINUTE_S = 60.0
+ONLINE_PROBE_S = 310.0
+"""Longer than an online call, which is given five minutes."""
 _MICRO = 1_000_000
 _SCRIPT_SAFE = 2**53
 """Above it Lua's numbers, which are doubles, leave whole numbers out."""
@@ -79,9 +81,13 @@ class Shape:
 
 
 def shapes(
-    *, creates_per_minute: int, reads_per_minute: int, request_deadline_s: float
+    *,
+    creates_per_minute: int,
+    reads_per_minute: int,
+    online_per_minute: int = 300,
+    request_deadline_s: float,
 ) -> dict[CallClass, Shape]:
-    """Return the limits of the two classes of calls, per project and location."""
+    """Return the limits of each class of calls, per project and location."""
     probe_s = request_deadline_s + 10.0
     return {
         CallClass.CREATE: Shape(per_minute=creates_per_minute, careful=True, probe_s=probe_s),
@@ -91,6 +97,14 @@ def shapes(
             failures=12,  # one read is tried six times: a job that cannot be read must not stop all others
             least_calls=20,
             probe_s=probe_s,
+        ),
+        CallClass.ONLINE: Shape(
+            per_minute=online_per_minute,
+            burst=max(1, min(10, online_per_minute // 20)),
+            careful=True,
+            failures=12,  # one call is made three times
+            least_calls=20,
+            probe_s=ONLINE_PROBE_S,
         ),
     }
 

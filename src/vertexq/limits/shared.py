@@ -1,4 +1,4 @@
-"""Limits on calls over all workers together: in Redis; while it is away no creates, and few reads."""
+"""Limits on calls over all workers together: in Redis; while it is away no paid calls, and few reads."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ class SharedLimits:
         )
 
     async def take(self, project: str, location: str, call: CallClass) -> float:
-        """Take one call; return 0.0, or the seconds to wait. Raise ``Unreachable`` for a create."""
+        """Take one call; return 0.0, or the seconds to wait. Raise ``Unreachable`` for a paid one."""
         key = gate_key(project, location, call)
         try:
             wait_us, probe = await self._take_shared(key, call)
         except Unreachable:
-            if call is CallClass.CREATE:
+            if call is not CallClass.READ:
                 raise
             wait_us, probe = self._take_alone(key, call), 0
         if probe:

@@ -56,6 +56,7 @@ class Settings:
     running_jobs: int = 8
     creates_per_minute: int = 60
     reads_per_minute: int = 600
+    online_per_minute: int = 300
     rows_in_flight: int = 0
     tokens_in_flight: int = 0
     daily_cap_usd: float = 0.0

@@ -56,6 +56,7 @@ NUMBERS: dict[str, Number] = {
     "running_jobs": Number("VERTEXQ_RUNNING_JOBS", 1, 10_000),
     "creates_per_minute": Number("VERTEXQ_CREATES_PER_MINUTE", 1, 60_000),
     "reads_per_minute": Number("VERTEXQ_READS_PER_MINUTE", 1, 600_000),
+    "online_per_minute": Number("VERTEXQ_ONLINE_PER_MINUTE", 1, 30_000),
     "rows_in_flight": Number("VERTEXQ_ROWS_IN_FLIGHT", 0, 10**15),
     "tokens_in_flight": Number("VERTEXQ_TOKENS_IN_FLIGHT", 0, 10**18),
     "daily_cap_usd": Number("VERTEXQ_DAILY_CAP_USD", 0.0, 10**6),

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from vertexq.errors import UnknownStore, Unreachable
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.online import Online
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
 from vertexq.ledger import Ledger
@@ -96,6 +97,7 @@ class Services:
     vertex: Vertex
     storage: Storage
     bigquery: BigQuery
+    online: Online
     stores: StoreBook
     hints: Hints
     limits: Limits
