@@ -70,8 +70,8 @@ class Progress:
 class Row(NamedTuple):
     """One row on its way into a store; the columns of ``vertexq_results`` in order.
 
-    A plain tuple because a million of them are made a minute. ``response``, ``parsed``, ``function_calls``
-    and ``embedding`` (a list of numbers) are JSON text as bytes, or None;
+    A plain tuple because a million of them are made a minute. ``response``, ``parsed``, ``function_calls``,
+    ``embedding`` (a list of numbers) and ``extra`` are JSON text as bytes, or None;
     ``processed_at`` is Google's RFC 3339 text or None; ``source_offset`` is where the line starts, in bytes.
     """
 
@@ -101,6 +101,7 @@ class Row(NamedTuple):
     function_calls: bytes | None = None
     embedding: bytes | None = None
     embedding_norm: float | None = None
+    extra: bytes | None = None
 
 
 class QuarantinedLine(NamedTuple):
@@ -169,6 +170,7 @@ class Result:
     function_calls: list[dict[str, Any]] | None = None
     embedding: list[float] | None = None
     embedding_norm: float | None = None
+    extra: dict[str, Any] | None = None
 
     @property
     def ok(self) -> bool:

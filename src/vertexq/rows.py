@@ -86,7 +86,8 @@ class ReadContext:
 
     ``template`` is the submission's request with ``{{field}}``, as JSON: what it says of the answer's form
     holds where Google's echo of a request is silent. ``validate`` ends answers of another form as failed.
-    ``parameters`` are the submission's, of its model.
+    ``parameters`` are the submission's, of its model. ``beside`` takes out of a line, as a JSON object, what
+    stood beside the request in the source.
     """
 
     submission_id: str
@@ -100,6 +101,7 @@ class ReadContext:
     template: str = ""
     validate: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    beside: Callable[[bytes], bytes | None] | None = None
 
 
 @dataclass(slots=True)
@@ -162,7 +164,7 @@ class RowReader:
         most_pusd, most_tokens = MOST_PUSD, _MOST_TOKENS
         input_pusd, output_pusd, rebate_pusd = price.input_pusd, price.output_pusd, price.rebate_pusd
         long_from, heard = price.long_from_tokens, price.audio_extra_pusd != 0
-        priced, pusd_per_usd = c.price is not None, float(PUSD_PER_USD)
+        priced, pusd_per_usd, beside = c.price is not None, float(PUSD_PER_USD), c.beside
         prompt_sum = output_sum = thoughts_sum = cached_sum = total_sum = cost_sum = unpriced_sum = 0
         offset = block.offset
         for line in block.lines:
@@ -221,7 +223,7 @@ class RowReader:
             columns = (
                 submission_id, key, batch_id, outcome, text, finish, code, message, prompt, output, thoughts,
                 cached, total, cost, version, at, body, name, generation, start, attempt, why, value, calls,
-                vector, norm,
+                vector, norm, beside(line) if beside else None,
             )  # fmt: skip
             add(new_row(row_type, columns))
             add_index(index)

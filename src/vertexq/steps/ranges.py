@@ -13,10 +13,11 @@ from vertexq.accounts import RangeAccount
 from vertexq.errors import BadOutput
 from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_for
+from vertexq.families.beside import beside_of
 from vertexq.google.storage import Storage
 from vertexq.ledger import Claim, OutputRange
 from vertexq.lines import Block, Oversized, RangeSplitter
-from vertexq.model import Batch, GcsUri, Submission
+from vertexq.model import Batch, GcsUri, SourceKind, Submission
 from vertexq.results import Chunk, Progress, SourceRange
 from vertexq.rows import ReadContext, Reading, RowReader
 from vertexq.steps.checksum import RunningChecksum
@@ -287,6 +288,7 @@ def reader_of(
     """Return what reads a range's lines; prices are those of the day the job was sent."""
     sent_on = (batch.sent_at or batch.created_at).date()
     submission = services.ledger.submission(batch.submission_id)
+    family = family_for(batch)
     context = ReadContext(
         submission_id=batch.submission_id,
         batch_id=batch.id,
@@ -299,5 +301,6 @@ def reader_of(
         template=submission.template,
         validate=submission.policy.validate,
         parameters=submission.parameters,
+        beside=beside_of(family) if submission.source_kind is SourceKind.BIGQUERY else None,
     )
-    return RowReader(context, family_for(batch).reading(context), known, match)
+    return RowReader(context, family.reading(context), known, match)

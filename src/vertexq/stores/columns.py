@@ -67,6 +67,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("function_calls", _T.JSON, "the functions that the model wants called, as a list"),
     Column("embedding", _T.JSON, "the vector, as a list of numbers"),
     Column("embedding_norm", _T.REAL, "the vector's Euclidean length"),
+    Column("extra", _T.JSON, "what stood beside the request in its source table, as an object"),
 )
 JSON_COLUMNS: tuple[int, ...] = tuple(at for at, column in enumerate(COLUMNS) if column.type is _T.JSON)
 """Where JSON stands in a ``Row``."""

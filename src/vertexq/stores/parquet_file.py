@@ -44,7 +44,7 @@ _TYPES: dict[ColumnType, Any] = {
     ColumnType.INSTANT: pa.timestamp("us", "UTC"),
     ColumnType.JSON: pa.string(),  # Google's own spelling
 }
-_LONG = {"text", "response", "parsed", "function_calls", "error_message"}
+_LONG = {"text", "response", "parsed", "function_calls", "error_message", "extra"}
 """Columns that are neither alike in neighbouring rows nor looked for: no dictionary, no statistics."""
 _INSTANT = (
     r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"

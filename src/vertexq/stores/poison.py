@@ -59,6 +59,7 @@ def _bare(row: Row, why: str) -> Row:
         response=None,
         parsed=None,
         function_calls=None,
+        extra=None,
         reason=None,
         finish_reason=None,
         model_version=None,

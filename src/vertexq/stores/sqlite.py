@@ -213,7 +213,7 @@ def _parts(db: sqlite3.Connection, index: str) -> list[tuple[int, int, str | Non
 
 def _as_text(row: Row) -> Sequence[object]:
     """Return the row with its JSON as text: SQLite keeps bytes as they are, and nothing reads those."""
-    if row.response is None and row.parsed is None and row.function_calls is None:
+    if not any(type(row[at]) is bytes for at in JSON_COLUMNS):
         return row
     values: list[object] = list(row)
     for at in JSON_COLUMNS:

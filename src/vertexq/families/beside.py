@@ -1,0 +1,36 @@
+"""What stood beside a request in its source and comes back beside its answer. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from vertexq.families.base import Family
+
+Beside = Callable[[bytes], bytes | None]
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_WRITTEN = frozenset(
+    {"request", "response", "status", "processed_time", "instance", "prediction", "predictions"}
+)
+"""What jobs themselves write into an output line (Google's batch prediction pages, read 2026-11-21)."""
+
+
+def beside_of(family: Family) -> Beside:
+    """Return what takes out of an output line, as a JSON object, all that is the producer's own.
+
+    It returns None for a line that has nothing of the kind, or is no object.
+    """
+    tables = family.tables
+    ours = {family.wire.key, *((tables.column, *tables.reserved) if tables else ())}
+    own = frozenset(name.casefold() for name in _WRITTEN | ours)
+
+    def beside(line: bytes) -> bytes | None:
+        try:
+            fields = _decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        kept = {name: value for name, value in fields.items() if name.casefold() not in own}
+        return msgspec.json.encode(kept) if kept else None
+
+    return beside
