@@ -56,6 +56,8 @@ class Behaviour:
     early_only: bool = False  # … and no final file
     late_output_s: float = 0.0  # the last final file appears so long after the job has ended
     incomplete_unknown: bool = False  # `incompleteCount` is "-1" until the job has ended
+    table_may_exist: bool = False  # an output table that is there is added to; else the job fails
+    response_as_text: bool = False  # `response` of an output table is a STRING instead of JSON
     late_output_info: bool = False  # outputInfo appears only when the job has ended
     # the job
     import_check: bool = True

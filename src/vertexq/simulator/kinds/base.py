@@ -61,6 +61,20 @@ def shards_of(shards: int) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What a kind's jobs read from and write to BigQuery.
+
+    ``column`` of the input holds the request. Every output table has the columns ``results``; the fields of
+    the object ``spread`` in an output line are columns of their own. ``named``: a job may be told its table.
+    """
+
+    column: str = "request"
+    results: tuple[str, ...] = ("request", "response", "status", "processed_time")
+    spread: str = ""
+    named: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One kind of model. ``word`` stands in the name of a job's output directory.
 
@@ -74,3 +88,4 @@ class Kind:
     word: Callable[[str], str] = lambda _model: "model"
     files: Callable[[int], list[str]] = shards_of
     error_file: str = ""
+    tables: Tables = field(default_factory=Tables)

@@ -10,7 +10,7 @@ from vertexq.simulator.kinds.base import Kind
 from vertexq.simulator.kinds.lots import OutputRow
 from vertexq.simulator.vertex.buckets import BucketCalls, ObjectWriter
 
-_WINDOW_ROWS = 1_000  # lines change places within so many, which is what is held in memory
+WINDOW_ROWS = 1_000  # lines change places within so many, which is what is held in memory
 
 
 class Output:
@@ -19,6 +19,7 @@ class Output:
     def __init__(
         self, calls: BucketCalls, directory: str, *, kind: Kind, behaviour: Behaviour, salt: str
     ) -> None:
+        self.where = directory
         self._calls = calls
         self._directory = GcsUri.parse(directory)
         self._behaviour = behaviour
@@ -45,7 +46,7 @@ class Output:
             await self._set_apart(lines)
             return
         self._window += lines
-        if len(self._window) >= _WINDOW_ROWS:
+        if len(self._window) >= WINDOW_ROWS:
             await self._flush()
         if self._behaviour.incremental_rows:
             await self._publish_early(lines)

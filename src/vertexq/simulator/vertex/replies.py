@@ -48,7 +48,7 @@ def job_json(job: SimulatedJob) -> dict[str, object]:
     state = job.state_word or job.state.value
     resource: dict[str, object] = {"name": job.name, **job.body, "modelVersionId": "1", "state": state}
     if job.output_directory:
-        resource["outputInfo"] = {"gcsOutputDirectory": job.output_directory}
+        resource["outputInfo"] = _output_info(job.output_directory)
     if job.error is not None:
         resource["error"] = {"code": job.error.code, "message": job.error.message}
     if job.tally is not None:
@@ -56,6 +56,14 @@ def job_json(job: SimulatedJob) -> dict[str, object]:
     times = {"createTime": job.created, "startTime": job.started}
     times |= {"endTime": job.ended, "updateTime": job.updated}
     return resource | {name: rfc3339(at) for name, at in times.items() if at is not None}
+
+
+def _output_info(where: str) -> dict[str, str]:
+    """Return where a job has written; of a table Google names the two halves apart."""
+    if not where.startswith("bq://"):
+        return {"gcsOutputDirectory": where}
+    dataset, _, table = where.rpartition(".")
+    return {"bigqueryOutputDataset": dataset, "bigqueryOutputTable": table}
 
 
 def _stats(tally: Tally) -> dict[str, str]:

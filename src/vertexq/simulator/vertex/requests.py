@@ -36,6 +36,7 @@ _PUBLISHER_MODEL = re.compile(
 )
 _OWN_MODEL = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/models/[^/]+")
 _LABEL = re.compile(r"[\w-]{0,64}")
+_ADDRESS = re.compile(r"(?=.{6,2000}$)bq://[a-z][a-z0-9:-]*(\.\w+(\.[\w-]+)?)?")
 _LABELS = 64
 _FORMATS = {
     "instancesFormat": {
@@ -72,19 +73,25 @@ def job_from(body: bytes, *, location: str, models: Models) -> dict[str, object]
     _check_input(job)
     _check_output(job)
     _check_model(job, location, models)
+    if output_prefix_of(job).count(".") > 1 and not models.kind_of(str(job["model"])).tables.named:
+        raise invalid("Table name is not allowed in Bigquery output uri")  # googleapis/python-aiplatform#1615
     return job
 
 
 def uris_of(job: Json) -> tuple[str, ...]:
-    """Return the ``gs://`` URIs that a job reads; none when it reads something else."""
-    source = cast("Json", cast("Json", job["inputConfig"]).get("gcsSource", {}))
-    return tuple(cast("list[str]", source.get("uris", [])))
+    """Return the ``gs://`` URIs, or the ``bq://`` table, that a job reads; none for something else."""
+    config = cast("Json", job["inputConfig"])
+    if "bigquerySource" in config:
+        return (str(cast("Json", config["bigquerySource"])["inputUri"]),)
+    return tuple(cast("list[str]", cast("Json", config.get("gcsSource", {})).get("uris", [])))
 
 
 def output_prefix_of(job: Json) -> str:
-    """Return the ``gs://`` prefix that a job writes below; empty when it writes somewhere else."""
-    destination = cast("Json", cast("Json", job["outputConfig"]).get("gcsDestination", {}))
-    return str(destination.get("outputUriPrefix", ""))
+    """Return the ``gs://`` prefix or the ``bq://`` address that a job writes to; empty for something else."""
+    config = cast("Json", job["outputConfig"])
+    if "bigqueryDestination" in config:
+        return str(cast("Json", config["bigqueryDestination"])["outputUri"])
+    return str(cast("Json", config.get("gcsDestination", {})).get("outputUriPrefix", ""))
 
 
 def invalid(message: str, *, field: str = "") -> Refused:
@@ -146,6 +153,10 @@ def _check_input(job: Json) -> None:
             raise invalid(
                 "input_config.gcs_source.uris must be gs:// URIs.", field="input_config.gcs_source.uris"
             )
+    if "bigquerySource" in config:
+        _check_address(
+            _section(config, "bigquerySource"), "inputUri", "input_config.bigquery_source", parts=3
+        )
 
 
 def _check_output(job: Json) -> None:
@@ -161,6 +172,15 @@ def _check_output(job: Json) -> None:
         if not isinstance(prefix, str) or not prefix.startswith("gs://"):
             path = "output_config.gcs_destination.output_uri_prefix"
             raise invalid(f"{path} must be a gs:// URI.", field=path)
+    if "bigqueryDestination" in config:
+        destination = _section(config, "bigqueryDestination")
+        _check_address(destination, "outputUri", "output_config.bigquery_destination", parts=1)
+
+
+def _check_address(section: Json, name: str, path: str, *, parts: int) -> None:
+    given = section.get(name)
+    if not isinstance(given, str) or not _ADDRESS.fullmatch(given) or given.count(".") < parts - 1:
+        raise invalid(f"{path} must be a bq:// URI of at most 2000 characters.", field=path)
 
 
 def _check_format(config: Json, name: str, path: str) -> None:

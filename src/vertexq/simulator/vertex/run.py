@@ -19,7 +19,9 @@ from vertexq.simulator.kinds.lots import Fate, OutputRow
 from vertexq.simulator.timing import Timing
 from vertexq.simulator.vertex.buckets import BucketCalls
 from vertexq.simulator.vertex.jobs import JobBook
-from vertexq.simulator.vertex.output import Output
+from vertexq.simulator.vertex.sinks import ExportFailed, Sink, destination_fault, sink_of
+from vertexq.simulator.vertex.sources import ObjectSource, Source, source_of
+from vertexq.simulator.vertex.table_calls import TableCalls
 from vertexq.states import JobState
 
 _LOOK_S = 0.02  # how often a job that is stuck looks whether it still is
@@ -33,7 +35,8 @@ class Desk:
     """What every run works with."""
 
     book: JobBook
-    calls: BucketCalls
+    buckets: BucketCalls
+    tables: TableCalls
     behaviours: Behaviours
     timing: Timing
     seed: int
@@ -53,7 +56,7 @@ class Run:
         self._kind = kind
         self._nudged = asyncio.Event()
         self._importer: Importing = kind.importer(desk.behaviours.of("", {}))
-        self._inputs: list[GcsUri] = []
+        self._source: Source = ObjectSource(desk.buckets, ())
         self._failure: JobError | None = None
 
     def nudge(self) -> None:
@@ -64,9 +67,12 @@ class Run:
         """Take the job to its end."""
         with contextlib.suppress(_Over):
             try:
+                self._source = source_of(self._job, self._kind, self._desk.buckets, self._desk.tables)
                 await self._wait_to_run()
                 await self._import()
                 await self._predict()
+            except ExportFailed as error:
+                self._fail(JobError(code=13, message=str(error)))
             except (aiohttp.ClientError, OSError, TimeoutError):
                 self._fail(JobError(code=13, message=_EXPORT_FAILED))
 
@@ -80,7 +86,7 @@ class Run:
     @property
     def _behaviour(self) -> Behaviour:
         job = self._job
-        return self._desk.behaviours.of(job.display_name, job.labels)
+        return self._source.behaviour(self._desk.behaviours.of(job.display_name, job.labels))
 
     @property
     def _timing(self) -> Timing:
@@ -88,8 +94,10 @@ class Run:
 
     @property
     def _may_export(self) -> bool:
-        bucket = GcsUri.parse(self._job.output_prefix).bucket
-        return self._desk.may_write(bucket, self._job.project)
+        place = self._job.output_prefix
+        if not place.startswith("gs://"):
+            return True
+        return self._desk.may_write(GcsUri.parse(place).bucket, self._job.project)
 
     def _put(self, change: Callable[[SimulatedJob, datetime], SimulatedJob]) -> None:
         self._desk.book.put(change(self._job, _now()))
@@ -111,31 +119,27 @@ class Run:
         if self._behaviour.expires:
             self._move(JobState.EXPIRED)
             raise _Over
-        await self._check_buckets()
+        await self._check_places()
 
-    async def _check_buckets(self) -> None:
-        if not self._job.input_uris or not self._job.output_prefix:
-            self._fail(JobError(code=9, message="The simulator reads and writes Cloud Storage only."))
+    async def _check_places(self) -> None:
+        job, desk = self._job, self._desk
+        if not job.input_uris or not job.output_prefix:
+            self._fail(JobError(code=9, message="The simulator reads and writes no datasets of Vertex AI."))
             raise _Over
-        for uri in (*self._job.input_uris, self._job.output_prefix):
-            bucket = GcsUri.parse(uri).bucket
-            if not await self._desk.calls.has_bucket(bucket):
-                await self._wait(self._timing.bad_bucket_s)
-                text = f"Failed to get GCS bucket location for {bucket}. Please check that the bucket exists"
-                self._fail(JobError(code=9, message=f"{text} and permissions are set correctly."))
-                raise _Over
+        error = await self._source.place_fault()
+        error = error or await destination_fault(job, self._behaviour, desk.buckets, desk.tables)
+        if error:
+            await self._wait(self._timing.bad_bucket_s)
+            self._fail(error)
+            raise _Over
 
     async def _import(self) -> None:
         """Look at every line before the first row runs."""
         self._importer = self._kind.importer(self._behaviour)
-        for uri in self._job.input_uris:
-            found = await self._desk.calls.matching(uri)
-            if not found:
-                # nobody has published Google's words for this
-                self._fail(JobError(code=5, message=f"Failed to import data. Not found: Uri {uri}"))
-                raise _Over
-            self._inputs += found
-        async with contextlib.aclosing(self._desk.calls.lines(self._inputs)) as lines:
+        if error := await self._source.import_fault():
+            self._fail(error)
+            raise _Over
+        async with contextlib.aclosing(self._source.lines()) as lines:
             async for line in lines:
                 if error := self._importer.feed(line):
                     self._fail(error)
@@ -148,22 +152,24 @@ class Run:
 
     async def _predict(self) -> None:
         job, behaviour = self._job, self._behaviour
-        word = self._kind.word(job.model)
-        directory = f"{job.output_prefix.rstrip('/')}/prediction-{word}-{_now():%Y-%m-%dT%H:%M:%S.%f}Z"
         self._move(JobState.RUNNING)
-        early = "" if behaviour.late_output_info else directory
+        output = self._sink(job)
+        early = "" if behaviour.late_output_info else output.where
         self._put(lambda job, _: replace(job, state_word=behaviour.state_word, output_directory=early))
-        salt = self._importer.digest
-        output = Output(
-            self._desk.calls,
-            directory,
-            kind=self._kind,
-            behaviour=behaviour,
-            salt=f"{self._desk.seed}{salt}",
-        )
         await self._rows(self._kind.answerer(self._task(job)), output)
-        self._put(lambda job, at: replace(job, output_directory=directory, updated=at))
+        self._put(lambda job, at: replace(job, output_directory=output.where, updated=at))
         await self._end(output)
+
+    def _sink(self, job: SimulatedJob) -> Sink:
+        return sink_of(
+            job,
+            self._kind,
+            self._source.passed,
+            self._desk.buckets,
+            self._desk.tables,
+            behaviour=self._behaviour,
+            salt=f"{self._desk.seed}{self._importer.digest}",
+        )
 
     def _task(self, job: SimulatedJob) -> Task:
         return Task(
@@ -175,13 +181,13 @@ class Run:
             parameters=cast("dict[str, object]", job.body.get("modelParameters") or {}),
         )
 
-    async def _rows(self, answerer: Answering, output: Output) -> None:
+    async def _rows(self, answerer: Answering, output: Sink) -> None:
         """Answer row after row, not faster than ``Timing`` says, until all are done or a cancel comes."""
         tally = Tally(incomplete=self._importer.rows)
         self._count(tally)
         clock = asyncio.get_running_loop().time
         began_s = clock()
-        async with contextlib.aclosing(self._desk.calls.lines(self._inputs)) as lines:
+        async with contextlib.aclosing(self._source.lines()) as lines:
             done = 0
             async for line in lines:
                 await self._incident(done)
@@ -230,7 +236,7 @@ class Run:
         if self._job.state is state:
             self._move(JobState.RUNNING)
 
-    async def _end(self, output: Output) -> None:
+    async def _end(self, output: Sink) -> None:
         if self._job.state is JobState.CANCELLING:
             await self._wait(self._timing.cancelling_s)
             await self._stay(JobState.CANCELLING)
@@ -284,8 +290,10 @@ def _counted(tally: Tally, row: OutputRow) -> Tally:
 
 def _denied(job: SimulatedJob) -> JobError:
     agent = f"service-{job.project}@gcp-sa-aiplatform.iam.gserviceaccount.com"
-    file = f"{job.output_directory}/predictions.jsonl"
-    what = f'doesn\'t have sufficient permission "storage.objects.create" to write {file}.'
+    right, file = "storage.objects.create", f"{job.output_directory}/predictions.jsonl"
+    if job.output_prefix.startswith("bq://"):
+        right, file = "bigquery.tables.create", job.output_directory
+    what = f'doesn\'t have sufficient permission "{right}" to write {file}.'
     return JobError(code=7, message=f"Service account {agent} {what}")
 
 

@@ -37,6 +37,7 @@ from vertexq.simulator.vertex.operations import Operations
 from vertexq.simulator.vertex.replies import answer, job_json, operation_json, page_size_from
 from vertexq.simulator.vertex.requests import invalid, job_from, output_prefix_of, project_number, uris_of
 from vertexq.simulator.vertex.run import Desk, Run
+from vertexq.simulator.vertex.table_calls import TableCalls
 from vertexq.states import JobState
 
 _LOCATION = "/{version:v1|v1beta1}/projects/{project:[^/]+}/locations/{location:[^/]+}"
@@ -49,7 +50,7 @@ _OPERATION = f"{_LOCATION.replace('v1beta1', 'v1beta1|ui')}/operations/{{operati
 
 
 class VertexSurface:
-    """Batch prediction jobs that read from and write to the Cloud Storage at ``storage_url``.
+    """Batch prediction jobs that read and write Cloud Storage and BigQuery, both at ``storage_url``.
 
     With a ``home`` the accepted creates and the jobs outlive a restart; unfinished jobs start again then.
     """
@@ -76,6 +77,7 @@ class VertexSurface:
         self._timing = timing or Timing()
         self._seed = seed
         self._calls = BucketCalls(storage_url, token=required_token)
+        self._tables = TableCalls(storage_url, token=required_token)
         self._exchanges = Exchanges(wanted=record_exchanges)
         self._late: set[asyncio.Task[None]] = set()
         self._gate = Gate(
@@ -104,6 +106,7 @@ class VertexSurface:
             self._journal = Journal(self._home / "creates.jsonl")
             self._book = JobBook(self._home / "jobs.jsonl", seed=self._seed)
         await self._calls.open()
+        await self._tables.open()
         for job in self._book.unfinished():
             self._book.put(replace(job, state=JobState.PENDING, tally=None, state_word="", error=None))
             self._begin(job.name)
@@ -115,6 +118,7 @@ class VertexSurface:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._calls.close()
+        await self._tables.close()
 
     def routes(self) -> Iterable[web.RouteDef]:
         """Return the routes of both versions, and the simulator's own."""
@@ -202,7 +206,8 @@ class VertexSurface:
     def _begin(self, name: str) -> None:
         desk = Desk(
             book=self._book,
-            calls=self._calls,
+            buckets=self._calls,
+            tables=self._tables,
             behaviours=self.behaviours,
             timing=self._timing,
             seed=self._seed,
