@@ -47,10 +47,17 @@ class Draft:
         template: Template | None = None,
         on_rows: Callable[[int], None] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        model: str = "",
     ) -> None:
         self._on_rows = on_rows
         self.intake = Intake(
-            family, name=name, key_field=key_field, policy=policy, template=template, parameters=parameters
+            family,
+            name=name,
+            key_field=key_field,
+            policy=policy,
+            template=template,
+            parameters=parameters,
+            model=model,
         )
         self.verdict = Verdict(report=Report(), estimate=Estimate())  # of the rows; known when it is closed
         self._keys = KeyLog()

@@ -103,6 +103,7 @@ def _draft(order: Order, name: str, on_rows: Callable[[int], None] | None) -> Dr
         template=order.filler(),
         on_rows=on_rows,
         parameters=order.parameters,
+        model=order.model,
     )
 
 

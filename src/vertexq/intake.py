@@ -56,7 +56,7 @@ class _Bad(ValueError):
 class Intake:
     """Checks the rows of one source. ``name`` is what errors call the source.
 
-    A ``template`` turns each record into a row first; ``parameters`` are the submission's. With
+    A ``template`` turns each record into a row first; ``parameters`` and ``model`` are the submission's. With
     ``policy.set_aside`` a bad row comes out with its reason, otherwise it does not come out at all.
     With ``only_check`` the rows come without fingerprint and request, which saves making them. Without
     ``quick`` every row goes the plain way: the same comes out, far slower.
@@ -73,9 +73,11 @@ class Intake:
         only_check: bool = False,
         quick: bool = True,
         parameters: Mapping[str, Any] | None = None,
+        model: str = "",
     ) -> None:
         self.family = family
-        self._request = family.request_for(parameters or {})
+        self._request = family.request_for(parameters or {}, model)
+        quick = quick and template is None and not (parameters and family.requesting)
         self.name = name
         self.key_field = key_field
         self.policy = policy
@@ -83,7 +85,7 @@ class Intake:
         self._tally = Tally()
         self._only_check = only_check
         self._requests = Requests(family.check, repair=policy.repair)
-        self._quick = QuickLines(self._requests, key_field=key_field) if quick and template is None else None
+        self._quick = QuickLines(self._requests, key_field=key_field) if quick else None
         self.frames = LineFrames(self._quick, key_field=key_field) if self._quick is not None else None
         self._groups = Groups()
         self._weights: list[list[int]] = []  # of each group: rows, input, output tokens, rows without a limit

@@ -70,6 +70,11 @@ class Order:
     def _check_model(self) -> None:
         """Raise ``BadInput`` for parameters or a place that the model's family does not take."""
         family = family_of(self.model, self.family)
+        if not family.may_be(self.model):
+            raise BadInput(
+                f"the model {self.model!r} is not one of the family {family.name}, which takes models like "
+                f"{family.example}; nothing was sent"
+            )
         family.parameters(self.parameters)
         if self.location and (why := family.refusal(self.model, self.location)):
             raise BadInput(f"{why}; nothing was sent")

@@ -22,10 +22,12 @@ class FieldRules:
     """A family's rules.
 
     ``varying`` is the field that differs from row to row, ``plain`` its usual forms with ``MARK`` for the
-    text; the first is what a prompt becomes.
+    text, which may then be any text; the first is what a prompt becomes. There may be none.
     ``check`` yields what is wrong with a field's value, ``check_names`` what is wrong with the names of all
     fields together, ``weigh`` says what a field weighs. ``mend`` returns a field's value with its harmless
     defects repaired (None: the field is left out), and the kinds of repairs; it may change what it is given.
+    ``imported`` says that Google loads the lines into a table first, whose rules on names, depth and types
+    hold then.
     """
 
     varying: str
@@ -34,3 +36,4 @@ class FieldRules:
     check_names: Callable[[Collection[str]], Iterator[Flaw]]
     weigh: Callable[[str, object], Weight]
     mend: Callable[[str, Any], tuple[Any, tuple[str, ...]]]
+    imported: bool = True

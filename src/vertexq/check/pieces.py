@@ -49,7 +49,8 @@ def examine(name: str, text: bytes, rules: FieldRules, shapes: Shapes, *, repair
 def _examined(name: str, value: Any, rules: FieldRules, shapes: Shapes, *, repair: bool) -> Piece:
     value, repairs = rules.mend(name, value) if repair else (value, ())
     walk = Walk()
-    walk.field(name, value, "request", 1)
+    if rules.imported:
+        walk.field(name, value, "request", 1)
     flaws = (*walk.flaws, *rules.check(name, value))
     if flaws:
         return Piece(compact=b"null", flaws=flaws)

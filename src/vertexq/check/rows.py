@@ -94,7 +94,9 @@ class Requests:
         of = self.pieces.of
         self._plain_shapes = [of(rules.varying, example).shape for example in self.plain.examples]
         alone = (rules.varying,)
-        self._prompt_frame = self._framed(self._laid_out(alone), (self.plain.examples[0],), ())
+        self._prompt_frame = (
+            self._framed(self._laid_out(alone), (self.plain.examples[0],), ()) if rules.plain else None
+        )
 
     def check(self, fields: Mapping[str, bytes | msgspec.Raw]) -> Checked:
         """Check a request, given as its fields in JSON; each field is valid JSON in UTF-8."""
@@ -127,8 +129,11 @@ class Requests:
 
     def quick_prompt(self, quoted: bytes) -> Checked | None:
         """Return the check of a request that is nothing but a text, given as JSON; None when in doubt."""
-        plain = self.plain.write(0, quoted) if quoted[1:2].isalnum() else None
-        return self._plainly_joined(self._prompt_frame, plain) if plain else None
+        frame = self._prompt_frame
+        if frame is None or frame.flaws or not quoted[1:2].isalnum():
+            return None
+        plain = self.plain.write(0, quoted)
+        return self._plainly_joined(frame, plain) if plain else None
 
     def _plainly_joined(self, frame: Frame, plain: Plain) -> Checked:
         compact, canonical, example, text_bytes = plain

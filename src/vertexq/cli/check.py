@@ -40,6 +40,7 @@ class Wanted:
     """How files are to be read, what may be done about their rows, and what those may cost."""
 
     family: ModelFamily
+    model: str
     parameters: Mapping[str, Any]
     key_field: str
     line_limit_bytes: int
@@ -104,6 +105,7 @@ def check(
         settings = Settings.for_producer()
         wanted = Wanted(
             family=family_of(model, family),
+            model=model,
             parameters=parameters_of(parameter or []),
             key_field=key,
             line_limit_bytes=settings.line_limit_bytes,
@@ -176,6 +178,7 @@ def _examined(name: str, wanted: Wanted, output: Path | None) -> Examined:
         template=wanted.template,
         only_check=output is None,
         parameters=wanted.family.parameters(wanted.parameters),
+        model=wanted.model,
     )
     with closing(KeyLog()) as keys, Looking(one_line(name)) as looking, Kept(output) as kept:
         for rows in rows_of_file(Path(name), intake, line_limit_bytes=wanted.line_limit_bytes):

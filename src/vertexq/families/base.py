@@ -58,7 +58,8 @@ class Family:
     rules for requests; ``estimate`` returns (input tokens, most output tokens, or 0) of a request.
 
     ``accepts`` tells by a model's name whether it is of the family; a project's own models carry no kind in
-    their names, so a producer may name the family. ``slots`` is how many jobs may run at once in a project
+    their names, so a producer may name the family, of which ``takes`` says which models can be (None: those
+    that it accepts). ``slots`` is how many jobs may run at once in a project
     (None: the setting), ``refusal`` says why jobs of a model cannot run in a location ("" when they can).
     ``parameters`` checks what may be set for all rows together, or raises ``BadInput``; ``job_parameters``
     returns what of it belongs into the job. ``tables`` is None when a job reads and writes no BigQuery.
@@ -80,8 +81,15 @@ class Family:
     parameters: Callable[[Parameters], Parameters] = without_parameters
     job_parameters: Callable[[Parameters], Parameters] = without_parameters
     requesting: Callable[[Parameters], Request] | None = None
+    naming: Callable[[str, Request], Request] | None = None  # for requests that hold the model's name
+    takes: Callable[[str], bool] | None = None
     tables: TableForm | None = None
 
-    def request_for(self, parameters: Parameters) -> Request:
-        """Return what turns rows into requests under a submission's parameters."""
-        return self.requesting(parameters) if self.requesting else self.request
+    def request_for(self, parameters: Parameters, model: str = "") -> Request:
+        """Return what turns rows into requests for ``model`` under a submission's parameters."""
+        request = self.requesting(parameters) if self.requesting else self.request
+        return self.naming(model, request) if self.naming else request
+
+    def may_be(self, model: str) -> bool:
+        """Tell whether a model can be of this family when a producer says so."""
+        return (self.takes or self.accepts)(model)

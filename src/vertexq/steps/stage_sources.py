@@ -108,6 +108,7 @@ def intake_of(
         template=template,
         only_check=only_check,
         parameters=submission.parameters,
+        model=submission.model,
     )
 
 
