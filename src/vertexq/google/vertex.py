@@ -19,6 +19,7 @@ from vertexq.google.messages import (
     parent,
     text,
 )
+from vertexq.google.own_models import OwnModel, deployed_models_from, own_model_from
 from vertexq.google.rest import Answer, Transport
 from vertexq.model import Job
 
@@ -154,6 +155,18 @@ class Vertex:
                         code=error.code,
                     ) from error
         raise AssertionError("a model has at least one name")
+
+    async def own_model(self, location: str, name: str) -> OwnModel:
+        """Return a project's own model, ``projects/P/locations/L/models/ID[@v]``; raise ``NotFound``."""
+        return own_model_from(await self._resource(location, name))
+
+    async def deployed_models(self, location: str, endpoint: str) -> tuple[str, ...]:
+        """Return which models are deployed to ``projects/P/locations/L/endpoints/ID``; raise ``NotFound``."""
+        return deployed_models_from(await self._resource(location, endpoint))
+
+    async def _resource(self, location: str, name: str) -> object:
+        url = f"{base_url(location, self._endpoint)}/v1/{name}"
+        return (await self._transport.call("GET", url, retry=True)).json()
 
     async def _known_model(self, location: str, name: str) -> str:
         params = {"view": "PUBLISHER_MODEL_VIEW_BASIC"} if name.startswith("publishers/") else {}

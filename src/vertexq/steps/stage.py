@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -32,6 +32,7 @@ from vertexq.steps.parts import PartWriter
 from vertexq.steps.preflight import preflight
 from vertexq.steps.services import Services
 from vertexq.steps.stage_as_is import checked_as_is, enter_as_is
+from vertexq.steps.stage_model import staged_model
 from vertexq.steps.stage_parts import Cancelled, Entering
 from vertexq.steps.stage_sources import Replaced, checked, forget_pins, pinned, sifted
 
@@ -74,6 +75,8 @@ async def _stage(services: Services, submission: Submission, claim: Claim) -> No
     try:
         for name in submission.stores:
             await services.stores.call(name, lambda store: store.location(submission.id))
+        model = await staged_model(services, submission)
+        submission = replace(submission, model=model.name)
         await preflight(services, submission)
         entry = await _entered(services, submission, claim, again=again)
     except BadInput as error:

@@ -14,6 +14,8 @@ from enum import StrEnum
 from functools import partial
 
 from vertexq.errors import NotFound, Refused, Unreachable, VertexqError
+from vertexq.families import family_named, named_by
+from vertexq.families.own_models import OwnName
 from vertexq.google.messages import BucketInfo
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
@@ -162,6 +164,13 @@ class Surveyor:
         """Find out whether the location knows the model."""
 
         async def look() -> Finding:
+            family = named_by(model)
+            if family and (why := family_named(family).refusal(model, location)):
+                return Finding(about="model", weight=Weight.ERROR, text=why)
+            own = OwnName.parse(model)
+            if own and own.is_endpoint:
+                deployed = await self._vertex.deployed_models(location, model)
+                return _fine("model", f"the endpoint {own.id} serves {', '.join(deployed) or 'no model'}")
             name = await self._vertex.model(location, model)
             return _fine("model", f"{location} knows {name}")
 
