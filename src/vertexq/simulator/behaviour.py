@@ -163,6 +163,11 @@ class Behaviours:
                     return self._special[match]
             return self._default
 
+    def special(self, match: str) -> Behaviour | None:
+        """Return what was set for exactly this text; None when nothing was."""
+        with self._lock:
+            return self._special.get(match)
+
     def to_json(self) -> dict[str, object]:
         """Return what is set, by what it matches; ``""`` is the default."""
         with self._lock:

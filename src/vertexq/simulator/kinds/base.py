@@ -75,11 +75,24 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineForm:
+    """How a kind answers at once: the method, and how a call is a row of a job.
+
+    ``line`` returns the input line for a request (of ``predict``: for one instance), ``said`` what of its
+    output line is the answer (of ``predict``: one prediction).
+    """
+
+    verb: str
+    line: Callable[[Mapping[str, object]], bytes]
+    said: Callable[[Mapping[str, object]], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One kind of model. ``word`` stands in the name of a job's output directory.
 
     ``files`` names the final files for a number of shards; ``error_file`` is where the lines of rows go that
-    stand ``apart``, empty when there is no such file.
+    stand ``apart``, empty when there is no such file. ``online`` is None when it answers no online calls.
     """
 
     name: str
@@ -89,3 +102,4 @@ class Kind:
     files: Callable[[int], list[str]] = shards_of
     error_file: str = ""
     tables: Tables = field(default_factory=Tables)
+    online: OnlineForm | None = None

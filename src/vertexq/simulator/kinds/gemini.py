@@ -15,7 +15,7 @@ import orjson
 
 from vertexq.simulator.behaviour import Echo
 from vertexq.simulator.importer import RESULTS, Importer, Shape
-from vertexq.simulator.kinds.base import Kind, Task
+from vertexq.simulator.kinds.base import Kind, OnlineForm, Task
 from vertexq.simulator.kinds.lots import Fate, Lots, OutputRow
 from vertexq.simulator.prompts import Prompt, cut_to, prompt_of, tokens_in
 from vertexq.simulator.wording import json_text, plain_text
@@ -181,4 +181,9 @@ KIND = Kind(
     name="gemini",
     importer=lambda behaviour: Importer(check=behaviour.import_check),
     answerer=Answerer,
+    online=OnlineForm(
+        verb="generateContent",
+        line=lambda request: orjson.dumps({"request": request}),
+        said=lambda row: row["response"],
+    ),
 )
