@@ -21,10 +21,12 @@ from vertexq.google.bigquery_messages import (
     JobInfo,
     Page,
     TableInfo,
+    TablePage,
     TableRef,
     job_from,
     page_from,
     table_from,
+    table_page_from,
 )
 from vertexq.google.hosts import bigquery_url
 from vertexq.google.messages import Unreadable, mapping, text
@@ -62,6 +64,24 @@ class BigQuery:
         except NotFound:
             return None
         return table_from(answer.json())
+
+    async def rows(self, ref: TableRef, *, start: int, most: int) -> TablePage:
+        """Return rows of a table from number ``start`` on: ``most`` of them, or fewer (10 MB are a page).
+
+        Instants are whole microseconds. No page token is used, so that none expires. Raise ``NotFound``.
+        """
+        params = {"startIndex": str(start), "maxResults": str(most)}
+        params |= {"formatOptions.useInt64Timestamp": "true"}
+        answer = await self._transport.call("GET", f"{self._table(ref)}/data", params=params, retry=True)
+        try:
+            return table_page_from(answer.json())
+        except Unreadable as error:
+            raise answer.unreadable(str(error)) from error
+
+    async def delete_table(self, ref: TableRef) -> None:
+        """Delete a table; one that is not there is no error."""
+        with suppress(NotFound):
+            await self._transport.call("DELETE", self._table(ref), expect=(200, 204), retry=True)
 
     async def create_table(self, ref: TableRef, about: Mapping[str, object]) -> None:
         """Make a table; one that is there already is left as it is."""

@@ -73,11 +73,18 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableInfo:
-    """A table that is there; ``etag`` changes when its metadata do, ``created`` when it is made anew."""
+    """A table that is there; ``etag`` changes when its metadata do, ``created`` when it is made anew.
+
+    ``modified_ms`` is when its rows or metadata were changed last, in milliseconds since 1970; ``rows`` and
+    ``size_bytes`` leave out what is still being streamed in.
+    """
 
     etag: str
     created: str
     columns: tuple[TableColumn, ...]
+    rows: int = 0
+    size_bytes: int = 0
+    modified_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +114,14 @@ class JobInfo:
     def why(self) -> str:
         """Say why it failed, without what BigQuery may have quoted from rows."""
         return self.reason if self.reason == "invalid" else f"{self.reason}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePage:
+    """Some rows of a table that has ``total`` of them; ``cells`` are a row's values as they came."""
+
+    total: int
+    cells: tuple[tuple[object, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +158,24 @@ def table_from(value: object) -> TableInfo:
         )
         for each in fields
     )
-    return TableInfo(etag=text(said, "etag"), created=text(said, "creationTime"), columns=columns)
+    return TableInfo(
+        etag=text(said, "etag"),
+        created=text(said, "creationTime"),
+        columns=columns,
+        rows=whole(said.get("numRows")) or 0,
+        size_bytes=whole(said.get("numBytes")) or 0,
+        modified_ms=whole(said.get("lastModifiedTime")) or 0,
+    )
+
+
+def table_page_from(value: object) -> TablePage:
+    """Read a ``TableDataList``; raise ``Unreadable`` when it does not say how many rows the table has."""
+    said = mapping(value)
+    total = whole(said.get("totalRows"))
+    if total is None:
+        raise Unreadable("the page does not say how many rows the table has")
+    rows = (items(mapping(row).get("f")) for row in items(said.get("rows")))
+    return TablePage(total=total, cells=tuple(tuple(mapping(cell).get("v") for cell in row) for row in rows))
 
 
 def job_from(value: object) -> JobInfo:
