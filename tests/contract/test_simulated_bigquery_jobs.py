@@ -332,3 +332,45 @@ def test_a_job_is_looked_for_where_it_ran(client: Api) -> None:
     )
     with pytest.raises(errors.NotFound, match="was not found in location europe-west4"):
         elsewhere.result()
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("JSON_VALUE('{\"a\": {\"b\": 5}}', '$.a.b')", "5"),
+        ("JSON_VALUE('{\"a\": {\"b\": 5}}', '$.a')", None),
+        ("JSON_VALUE(PARSE_JSON('{\"a\": null}'), '$.a')", None),
+        ("ARRAY_LENGTH(JSON_QUERY_ARRAY('{\"a\": [1, 2]}', '$.a'))", 2),
+        ("JSON_QUERY_ARRAY(PARSE_JSON('{\"a\": 1}'), '$.a') IS NULL", True),
+        ("SAFE.PARSE_JSON('no JSON', wide_number_mode=>'round') IS NULL", True),
+        ("JSON_TYPE(SAFE.PARSE_JSON('[1]'))", "array"),
+        ("JSON_TYPE(SAFE.PARSE_JSON('1.5'))", "number"),
+        ("TO_JSON_STRING(CAST(NULL AS STRING))", "null"),
+        ("TO_JSON_STRING([1, 2])", "[1,2]"),
+        ("BYTE_LENGTH('Zürich')", 7),
+        (r"REGEXP_CONTAINS('a\tb', r'\p{C}')", True),
+        ("SUBSTR(TO_HEX(MD5('a')), 1, 3)", "0cc"),
+        ("EXISTS(SELECT 1 FROM UNNEST(JSON_QUERY_ARRAY('[{}, 1]', '$')) AS c WHERE c IS NULL)", False),
+        ("EXISTS(SELECT 1 FROM UNNEST(['a', 'b']) AS c WHERE JSON_VALUE(c, '$') IS NULL)", True),
+    ],
+)
+def test_functions_on_json_and_text_do_what_googles_do(client: Api, expression: str, found: object) -> None:
+    """The values are those that Google's reference of GoogleSQL gives."""
+    assert _rows(client, f"SELECT {expression} AS found") == [(found,)]
+
+
+def test_a_statement_makes_a_table_that_expires(client: Api) -> None:
+    """CREATE TABLE takes an expiration, refuses a name that is taken, and may replace what is there."""
+    statement = (
+        "TABLE d.made CLUSTER BY n OPTIONS(expiration_timestamp=TIMESTAMP_MILLIS({ms})) AS SELECT {n} AS n"
+    )
+    client.query_and_wait(f"CREATE {statement.format(ms=4_102_444_800_000, n=1)}")
+    with pytest.raises(errors.Conflict):
+        client.query_and_wait(f"CREATE {statement.format(ms=4_102_444_800_000, n=2)}")
+    kept = (client.get_table("d.made").expires.year, _rows(client, "SELECT n FROM d.made"))
+
+    client.query_and_wait(f"CREATE OR REPLACE {statement.format(ms=1_000, n=3)}")
+
+    assert kept == (2100, [(1,)])
+    with pytest.raises(errors.NotFound):
+        client.get_table("d.made")

@@ -111,7 +111,11 @@ class Catalog:
         location = str(self.dataset(name.home)["location"])
         sql = "SELECT body FROM _sim.tables WHERE project = ? AND dataset = ? AND name = ?"
         found = self.database.run(sql, [name.project, name.dataset, name.table])
-        return table_from(orjson.loads(found[0][0]), location) if found else None
+        table = table_from(orjson.loads(found[0][0]), location) if found else None
+        if table is not None and table.expired:
+            self.drop(table)
+            return None
+        return table
 
     def table(self, name: TableName) -> Table:
         """Return a table; raise ``NotFound``."""

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from vertexq.simulator.bigquery.catalog import Catalog
 from vertexq.simulator.bigquery.fields import Field, fields_of
 from vertexq.simulator.bigquery.history import keep, mark, renumber
-from vertexq.simulator.bigquery.names import DatasetName, Json, TableName, inner, invalid, table_from
+from vertexq.simulator.bigquery.names import (
+    DatasetName,
+    Json,
+    TableName,
+    duplicate,
+    inner,
+    invalid,
+    table_from,
+)
 from vertexq.simulator.bigquery.parameters import parameters_from
 from vertexq.simulator.bigquery.sql import Statement, Translator
 from vertexq.simulator.bigquery.warehouse import foreign_errors
@@ -98,14 +106,27 @@ def _define(catalog: Catalog, statement: Statement) -> Done:
     assert statement.target is not None  # noqa: S101  (DDL on tables has one)
     catalog.dataset(statement.target.home)
     before = catalog.find(statement.target)
-    if before is not None and statement.kind == "TRUNCATE":
-        before = keep(catalog, before)
+    anew = statement.kind == "TRUNCATE" or statement.replaces
+    if before is not None and statement.kind == "CREATE" and not statement.replaces:
+        if statement.if_absent:
+            return Done(kind="CREATE_TABLE")
+        raise duplicate(f"Table {statement.target}")
+    if before is not None and anew and not before.view:
+        keep(catalog, before)
     catalog.database.run(statement.sql, statement.values)
     catalog.adopt(statement.target, view=statement.view)
     after = catalog.find(statement.target)
     if after is not None and not after.view:
-        (renumber if statement.kind == "TRUNCATE" else mark)(catalog, after)
+        (renumber if anew else mark)(catalog, after)
+        _let_expire(catalog, statement)
     return Done(kind=f"{statement.kind}_TABLE")
+
+
+def _let_expire(catalog: Catalog, statement: Statement) -> None:
+    if statement.expires and statement.target is not None:
+        sql = f"SELECT epoch_ms(({statement.expires})::TIMESTAMPTZ)"
+        moment_ms = catalog.database.run(sql)[0][0]
+        catalog.patch(catalog.table(statement.target), {"expirationTime": str(moment_ms)})
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vertexq.simulator.bigquery.catalog import Catalog
+from vertexq.simulator.bigquery.functions import call_macros
 from vertexq.simulator.bigquery.history import as_of
 from vertexq.simulator.bigquery.names import DatasetName, TableName, invalid
 
@@ -18,7 +19,11 @@ _PASSED_OVER = {"Transaction", "Commit", "Semicolon"}  # a script is one transac
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One statement. ``target`` is what it changes: a table, or (``on_dataset``) a whole dataset."""
+    """One statement. ``target`` is what it changes: a table, or (``on_dataset``) a whole dataset.
+
+    ``expires`` is DuckDB's SQL for when a table that it makes expires, or empty. A table that is there may be
+    replaced when it ``replaces``, and stays when it is made only ``if_absent``.
+    """
 
     kind: str
     sql: str
@@ -26,6 +31,9 @@ class Statement:
     target: TableName | None = None
     on_dataset: DatasetName | None = None
     view: str = ""
+    expires: str = ""
+    replaces: bool = False
+    if_absent: bool = False
 
     @property
     def selects(self) -> bool:
@@ -67,6 +75,8 @@ class Translator:
         kind = _DML.get(name) or _DDL.get(name) or ("SELECT" if isinstance(tree, self._exp.Query) else "")
         if not kind:
             raise invalid(f"Statement not supported by the simulator: {name}", reason="invalidQuery")
+        call_macros(tree)
+        expires = _expiration(self._exp, tree) if name == "Create" else ""
         if name == "Create":
             tree.set("properties", None)  # how a table is partitioned changes nothing here
         view = tree.expression.sql("bigquery") if name == "Create" and tree.kind == "VIEW" else ""
@@ -85,6 +95,9 @@ class Translator:
             target=target,
             on_dataset=dataset,
             view=view,
+            expires=expires,
+            replaces=bool(tree.args.get("replace")),
+            if_absent=bool(tree.args.get("exists")),
         )
 
     def _used(self, names: set[str]) -> dict[str, object]:
@@ -172,6 +185,14 @@ def _name_columns(exp: Any, tree: Any) -> None:
         if not isinstance(each, exp.Alias | exp.Column | exp.Star | exp.Dot):
             each.replace(exp.alias_(each.copy(), f"f{number}_"))
             number += 1
+
+
+def _expiration(exp: Any, tree: Any) -> str:
+    """Return the SQL of the option ``expiration_timestamp``, empty without one."""
+    for each in tree.find_all(exp.Property):
+        if str(each.this).strip("'\"").lower() == "expiration_timestamp":
+            return _duckdb(each.args["value"])
+    return ""
 
 
 def _duckdb(tree: Any) -> str:

@@ -59,6 +59,12 @@ class Table:
         return {**self.about, **said} | ({} if self.view else {"numRows": str(self.rows)})
 
     @property
+    def expired(self) -> bool:
+        """Whether it is one that has an end, and that is past."""
+        end_ms = str(self.about.get("expirationTime") or "")
+        return bool(end_ms) and int(end_ms) * 1000 <= now_us()
+
+    @property
     def rows(self) -> int:
         """How many rows it has."""
         return self.marks[-1][1] if self.marks else 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vertexq.errors import Unavailable
+from vertexq.simulator.bigquery.functions import MACROS
 
 T = TypeVar("T")
 
@@ -108,6 +109,6 @@ def _connect(path: Path) -> Any:
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(str(path), config=_OPTIONS)
-    for statement in _SCHEMA:
+    for statement in (*_SCHEMA, *MACROS):
         connection.execute(statement)
     return connection
