@@ -13,6 +13,7 @@ from vertexq.errors import BadInput, NotFound
 from vertexq.simulator.behaviour import Behaviours, behaviour_from_json
 from vertexq.simulator.creates import AcceptedCreate
 from vertexq.simulator.vertex.models import Models
+from vertexq.simulator.vertex.predict import OnlineCall
 
 
 def vertex_admin_routes(
@@ -89,6 +90,16 @@ def _create_routes(
         return web.json_response({"name": name})
 
     return [web.get("/_simulator/creates", creates), web.post("/_simulator/creates", create_again)]
+
+
+def online_route(calls: Callable[[], Sequence[OnlineCall]]) -> web.RouteDef:
+    """Return the route that tells every online call that was answered, oldest first."""
+
+    async def told(_: web.Request) -> web.Response:
+        body = orjson.dumps([msgspec.to_builtins(call) for call in calls()])
+        return web.Response(body=body, content_type="application/json")
+
+    return web.get("/_simulator/online", told)
 
 
 def _bad(error: Exception) -> web.Response:

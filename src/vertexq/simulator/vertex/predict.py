@@ -6,10 +6,10 @@ What a model answers is made like a row of its batch jobs, from the seed and the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import Protocol, cast
 
 import orjson
 from aiohttp import web
@@ -22,14 +22,34 @@ from vertexq.simulator.kinds.base import Kind, OnlineForm, Task
 from vertexq.simulator.vertex.gate import Call
 from vertexq.simulator.vertex.models import Models
 from vertexq.simulator.vertex.replies import answer
-from vertexq.simulator.vertex.requests import invalid
+from vertexq.simulator.vertex.requests import invalid, project_number
 
 MATCH = "online"
 """What a behaviour is set for (``match``) to decide how online calls fare."""
 BODY_LIMIT_BYTES = 1_500_000  # of :predict
 _VERBS = ("predict", "generateContent", "embedContent")
-Serving = Callable[[str], str]
-"""Returns the model that an endpoint, by its full name, serves; raises ``NotFound``."""
+
+
+class Served(Protocol):
+    """An endpoint: what is deployed to it, and how its traffic is split, in per cent."""
+
+    @property
+    def deployed(self) -> Sequence[Mapping[str, object]]:
+        """The deployed models as Google writes them."""
+        ...
+
+    @property
+    def traffic(self) -> Mapping[str, int]:
+        """The split by deployed model's id."""
+        ...
+
+
+class Endpoints(Protocol):
+    """Knows endpoints by their full names, which bear the project's number."""
+
+    def ready(self, name: str) -> Served | None:
+        """Return an endpoint; None when there is none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,22 +63,17 @@ class OnlineCall:
     time: datetime
 
 
-def no_endpoints(name: str) -> str:
-    """Know no endpoint."""
-    raise NotFound(f"The Endpoint {name} does not exist.", status=404, code="NOT_FOUND")
-
-
 class OnlineDesk:
     """Answers online calls. ``accepted`` is the oracle: every call that was answered with success."""
 
     def __init__(
-        self, *, models: Models, behaviours: Behaviours, seed: int, serving: Serving = no_endpoints
+        self, *, models: Models, behaviours: Behaviours, seed: int, endpoints: Callable[[], Endpoints]
     ) -> None:
         self.accepted: list[OnlineCall] = []
         self._models = models
         self._behaviours = behaviours
         self._seed = seed
-        self._serving = serving
+        self._endpoints = endpoints
         self._asked = 0
 
     def methods(self, location: str) -> Iterator[tuple[str, str, str, Call]]:
@@ -103,7 +118,7 @@ class OnlineDesk:
         """Return the model that is asked, a publisher's in full; raise ``NotFound``."""
         parts = name.split("/")
         if parts[-2] == "endpoints":
-            return self._serving(name)
+            return _served(self._endpoints(), name)
         self._models.check_published(parts[-3], parts[-1], parts[3])
         return name
 
@@ -152,6 +167,20 @@ class OnlineDesk:
                 usual, quota_rows=0.0, server_error_rows=0.0, missing_rows=0.0, unwritten_rows=0.0
             )
         return replace(special, corrupt_rows=0.0, repeated_rows=0.0, import_check=False, union_nulls=False)
+
+
+def _served(endpoints: Endpoints, name: str) -> str:
+    """Return the model that most of an endpoint's calls go to; raise ``NotFound``, ``Refused``."""
+    parts = name.split("/")
+    full = "/".join([parts[0], project_number(parts[1]), *parts[2:]])
+    found = endpoints.ready(full)
+    if found is None:
+        raise NotFound(f"The Endpoint {full} does not exist.", status=404, code="NOT_FOUND")
+    if not found.deployed:
+        message = f"The Endpoint {full} has no deployed model to serve."
+        raise Refused(message, status=400, code="FAILED_PRECONDITION")
+    busiest = max(found.deployed, key=lambda one: found.traffic.get(str(one["id"]), 0))
+    return str(busiest["model"])
 
 
 def _object(body: bytes) -> Mapping[str, object]:
