@@ -65,7 +65,12 @@ class Document:
     def _methods(self) -> list[Method]:
         locations = self._document["resources"]["projects"]["resources"]["locations"]["resources"]
         published = self._document["resources"]["publishers"]["resources"]["models"]
-        wanted = (locations["batchPredictionJobs"], locations["operations"], locations["models"], published)
+        endpoints = locations["endpoints"]
+        wanted = (
+            *(locations[name] for name in ("batchPredictionJobs", "operations", "models")),
+            *(endpoints, endpoints["resources"]["operations"], published),
+            locations["publishers"]["resources"]["models"],
+        )
         shared = frozenset(self._document["parameters"])
         return [_method(each, shared) for group in wanted for each in group["methods"].values()]
 

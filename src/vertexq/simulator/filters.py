@@ -17,6 +17,7 @@ from fnmatch import fnmatchcase
 from vertexq.errors import Refused
 
 Predicate = Callable[["Facts"], bool]
+Compared = Callable[[str, str, str], Predicate | None]
 
 _TOKEN = re.compile(
     r'\s*(?:(?P<op><=|>=|!=|[=<>:()])|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s"=<>!:()]+))'
@@ -43,6 +44,7 @@ class Facts:
     state: str
     create_time: datetime
     labels: Mapping[str, str]
+    endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,15 @@ class _Token:
 
 def job_filter(text: str) -> Predicate:
     """Return the predicate that ``text`` says; an empty one takes every job. Raise ``Refused`` (400)."""
-    reader = _Reader(text)
+    return _read(_Reader(text, _compared))
+
+
+def endpoint_filter(text: str) -> Predicate:
+    """Return the predicate of a filter of ``endpoints.list``: ``endpoint``, ``display_name``, ``labels``."""
+    return _read(_Reader(text, _endpoint_compared))
+
+
+def _read(reader: _Reader) -> Predicate:
     if reader.peek() is None:
         return lambda _: True
     found = reader.conjunction()
@@ -68,8 +78,9 @@ def job_filter(text: str) -> Predicate:
 class _Reader:
     """Reads a filter from left to right."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, compared: Compared) -> None:
         self._text = text
+        self._compared = compared
         self._tokens = list(self._cut(text))
         self._at = 0
 
@@ -121,7 +132,7 @@ class _Reader:
         value = self._next()
         if value.kind == "op":
             raise self.refused()
-        found = _compared(name, sign.text, value.text)
+        found = self._compared(name, sign.text, value.text)
         if found is None:
             raise self.refused()
         return found
@@ -171,6 +182,13 @@ def _compared(name: str, sign: str, value: str) -> Predicate | None:
             return _label(name.removeprefix("labels."), sign, value)
         case _:
             return None
+
+
+def _endpoint_compared(name: str, sign: str, value: str) -> Predicate | None:
+    if name == "endpoint" and sign in {"=", "!="}:
+        return _text(lambda facts: facts.endpoint, sign, value)
+    named = name in {"display_name", "displayName"} and sign in {"=", "!="}
+    return _compared(name, sign, value) if named or name.startswith("labels.") else None
 
 
 def _text(read: Callable[[Facts], str], sign: str, value: str) -> Predicate:

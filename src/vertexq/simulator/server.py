@@ -24,7 +24,9 @@ from vertexq.simulator.exchanges import Exchange
 from vertexq.simulator.faults import Faults
 from vertexq.simulator.storage.surface import StorageSurface
 from vertexq.simulator.timing import Timing
+from vertexq.simulator.vertex.endpoint_book import EndpointOperation
 from vertexq.simulator.vertex.models import Models
+from vertexq.simulator.vertex.predict import OnlineCall
 from vertexq.simulator.vertex.surface import VertexSurface
 
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024  # of bodies that are read whole; objects are streamed past it
@@ -99,6 +101,16 @@ class Simulator:
     def accepted(self) -> list[AcceptedCreate]:
         """The oracle: every create that was accepted, oldest first; kept after ``stop``."""
         return self._vertex.accepted if self._vertex else []
+
+    @property
+    def endpoint_operations(self) -> list[EndpointOperation]:
+        """The oracle of endpoints: every operation on them that was accepted, oldest first."""
+        return list(self._vertex.endpoints) if self._vertex else []
+
+    @property
+    def online_calls(self) -> list[OnlineCall]:
+        """The oracle of online calls: every one that was answered, oldest first; kept after ``stop``."""
+        return self._vertex.online_calls if self._vertex else []
 
     @property
     def exchanges(self) -> list[Exchange]:

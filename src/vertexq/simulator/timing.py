@@ -13,7 +13,7 @@ class Timing:
     A new job is PENDING for ``pending_s``, then QUEUED for ``queued_s`` (0: never), then RUNNING at
     ``rows_per_s`` (0: as fast as it goes) and at least ``run_s``. A bucket that is not there is noticed after
     ``bad_bucket_s``; a running job that is cancelled stays CANCELLING for ``cancelling_s``; deleting takes
-    ``operation_s``.
+    ``operation_s``, as any other operation does but a deploy, which takes ``deploy_s``.
     """
 
     pending_s: float = 1.0
@@ -23,6 +23,7 @@ class Timing:
     bad_bucket_s: float = 0.5
     cancelling_s: float = 0.5
     operation_s: float = 0.2
+    deploy_s: float = 3.0
 
     @classmethod
     def fast(cls) -> Self:
@@ -34,6 +35,7 @@ class Timing:
             bad_bucket_s=0.01,
             cancelling_s=0.01,
             operation_s=0.01,
+            deploy_s=0.05,
         )
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
@@ -28,12 +29,15 @@ from vertexq.simulator.fieldmask import masked
 from vertexq.simulator.filters import Facts, Predicate, job_filter
 from vertexq.simulator.jobs import SimulatedJob
 from vertexq.simulator.timing import Timing
-from vertexq.simulator.vertex.admin import vertex_admin_routes
+from vertexq.simulator.vertex.admin import online_route, vertex_admin_routes
 from vertexq.simulator.vertex.buckets import BucketCalls
+from vertexq.simulator.vertex.endpoint_book import EndpointBook
+from vertexq.simulator.vertex.endpoints import Endpoints
 from vertexq.simulator.vertex.gate import CREATE, Call, Gate
 from vertexq.simulator.vertex.jobs import JobBook
 from vertexq.simulator.vertex.models import Models
 from vertexq.simulator.vertex.operations import Operations
+from vertexq.simulator.vertex.predict import OnlineCall, OnlineDesk
 from vertexq.simulator.vertex.replies import answer, job_json, operation_json, page_size_from
 from vertexq.simulator.vertex.requests import invalid, job_from, output_prefix_of, project_number, uris_of
 from vertexq.simulator.vertex.run import Desk, Run
@@ -86,6 +90,12 @@ class VertexSurface:
         self._journal = Journal(None)
         self._book = JobBook(None, seed=seed)
         self._operations = Operations()
+        self._endpoints = Endpoints(
+            models=self._models, timing=self._timing, seed=seed, host=lambda: urlsplit(storage_url).netloc
+        )
+        self._online = OnlineDesk(
+            models=self._models, behaviours=self.behaviours, seed=seed, endpoints=lambda: self.endpoints
+        )
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -93,6 +103,16 @@ class VertexSurface:
     def accepted(self) -> list[AcceptedCreate]:
         """The oracle: every create that was accepted, oldest first."""
         return self._journal.accepted
+
+    @property
+    def endpoints(self) -> EndpointBook:
+        """The endpoints and every operation on them that was accepted, oldest first."""
+        return self._endpoints.book
+
+    @property
+    def online_calls(self) -> list[OnlineCall]:
+        """The oracle of online calls: every one that was answered, oldest first."""
+        return list(self._online.accepted)
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -105,6 +125,7 @@ class VertexSurface:
             self._home.mkdir(parents=True, exist_ok=True)
             self._journal = Journal(self._home / "creates.jsonl")
             self._book = JobBook(self._home / "jobs.jsonl", seed=self._seed)
+            self._endpoints.open(self._home / "endpoints.jsonl")
         await self._calls.open()
         await self._tables.open()
         for job in self._book.unfinished():
@@ -132,11 +153,14 @@ class VertexSurface:
             ("POST", _OPERATION + ":wait", "operations.wait", self._operation),
             ("GET", _OWN_MODEL, "models.get", self._own_model),
             ("GET", _PUBLISHED, "aiplatform.publishers.models.get", self._published_model),
+            *self._endpoints.methods(),
+            *self._online.methods(_LOCATION),
         ]
         for verb, path, name, call in methods:
             method = name if name.startswith("aiplatform.") else f"aiplatform.projects.locations.{name}"
             yield web.route(verb, path, self._gate.through(call, method=method))
         yield from vertex_admin_routes(self.behaviours, self._models, lambda: self.accepted, self.again)
+        yield online_route(lambda: self.online_calls)
 
     async def _create(self, request: web.Request) -> web.Response:
         match = request.match_info
@@ -272,6 +296,8 @@ class VertexSurface:
         self._operations.settle(self._book.drop)
         name = f"{_parent_of(request)}/operations/{request.match_info['operation']}"
         found = self._operations.get(name)
+        if found is None and (known := self._endpoints.operation(request.match_info["operation"])):
+            return answer(known, request)
         if found is None:
             raise NotFound(f"The Operation {name} does not exist.", status=404, code="NOT_FOUND")
         begun, done = found
