@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from vertexq.model import JobStats
 
 _INCREMENTAL = "incremental_predictions"
+_ERRORS = re.compile(r"(?:.*/)?errors_\d+\.jsonl")
 _FIRST_LOOK_S = 1.0
 
 
@@ -16,11 +18,14 @@ def final_objects(names: Sequence[str]) -> list[str]:
     A final ``predictions.jsonl`` holds every row. Jobs also export copies of finished rows while they run,
     below ``incremental_predictions``; those count only when no final file was written, and repeated rows are
     then told apart by their keys. The layout is not documented, so any ``.jsonl`` object about predictions
-    is taken.
+    is taken. AutoML puts images that failed into ``errors_00001.jsonl`` and so on: they are read as well.
     """
-    lines = sorted(name for name in names if name.endswith(".jsonl") and "prediction" in name)
+    errors = [name for name in names if _ERRORS.fullmatch(name)]
+    lines = [
+        name for name in names if name.endswith(".jsonl") and "prediction" in name and name not in errors
+    ]
     final = [name for name in lines if _INCREMENTAL not in name]
-    return final or lines
+    return sorted([*(final or lines), *errors])
 
 
 def early_objects(names: Sequence[str]) -> list[str]:

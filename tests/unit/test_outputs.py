@@ -22,6 +22,15 @@ from vertexq.outputs import final_objects
         ),
         (["predictions-00000-of-00002.jsonl"], ["predictions-00000-of-00002.jsonl"]),
         (["errors.txt", "readme.jsonl", "predictions.csv", "predictions.jsonl.tmp"], []),
+        (
+            ["predictions_00001.jsonl", "errors_00001.jsonl", "errors.jsonl"],
+            ["errors_00001.jsonl", "predictions_00001.jsonl"],
+        ),
+        (["errors_00001.jsonl", "errors_00002.jsonl"], ["errors_00001.jsonl", "errors_00002.jsonl"]),
+        (
+            ["prediction-flowers-2026Z/errors_00001.jsonl", "incremental_predictions/0.jsonl"],
+            ["incremental_predictions/0.jsonl", "prediction-flowers-2026Z/errors_00001.jsonl"],
+        ),
         ([], []),
     ],
 )

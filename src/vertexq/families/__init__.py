@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from vertexq.errors import BadInput, UnknownModel
-from vertexq.families import gemini, gemini_tuned
+from vertexq.families import automl_image, gemini, gemini_tuned
 from vertexq.families.base import Family
 
-FAMILIES: tuple[Family, ...] = (gemini.FAMILY, gemini_tuned.FAMILY)
+FAMILIES: tuple[Family, ...] = (gemini.FAMILY, gemini_tuned.FAMILY, automl_image.FAMILY)
 
 
 class OfFamily(Protocol):

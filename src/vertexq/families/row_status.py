@@ -52,6 +52,11 @@ _CODE_OF_WORD = {
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
+_WORDS = (
+    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),
+    *("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE"),
+    *("UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
+)  # google.rpc.Code in the order of its numbers
 _WORD = re.compile(rf"\b(?:{'|'.join(_CODE_OF_WORD)})\b")
 _ANY_WORD = re.compile(r"[A-Z][A-Z_]{1,62}")  # also one that is newer than us
 
@@ -73,6 +78,14 @@ def parse_status(status: object) -> RowError:
     found = _WORD.search(text)
     word = found[0] if found else None
     return RowError(_CODE_OF_WORD[word] if word else None, _bare_message(text) or text, word)
+
+
+def said_error(code: str | int | None, message: str) -> RowError:
+    """Return an error whose code is a word or a number of ``google.rpc.Code``, or an HTTP status."""
+    word = _WORDS[code] if isinstance(code, int) and 0 <= code < len(_WORDS) else code
+    if isinstance(word, int):
+        return RowError(word, message or f"error {word}")
+    return RowError(_CODE_OF_WORD.get(word or ""), message or word or "an error without a word", word)
 
 
 def _envelope(text: str) -> _Error | None:

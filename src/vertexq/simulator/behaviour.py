@@ -58,6 +58,8 @@ class Behaviour:
     incomplete_unknown: bool = False  # `incompleteCount` is "-1" until the job has ended
     table_may_exist: bool = False  # an output table that is there is added to; else the job fails
     response_as_text: bool = False  # `response` of an output table is a STRING instead of JSON
+    ids_as_text: bool = False  # ids of labels come as text
+    errors_inline: bool = False  # images that failed are among the answers, not in a file of errors
     late_output_info: bool = False  # outputInfo appears only when the job has ended
     # the job
     import_check: bool = True

@@ -26,7 +26,7 @@ async def pin_final(services: Services, batch: Batch, claim: Claim) -> list[Outp
     found = await _written(services, batch)
     chosen = outputs.final_objects(list(found))
     pinned = _pin(services, batch, [found[name] for name in chosen], claim, early=False)
-    if not chosen or outputs.is_early(chosen[0]):
+    if not chosen or any(map(outputs.is_early, chosen)):
         services.ledger.make_final(batch, claim=claim)
     elif any(part.early and not part.done for part in pinned):
         services.ledger.drop_early(batch, claim=claim)

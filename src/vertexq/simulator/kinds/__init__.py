@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vertexq.simulator.kinds import gemini
+from vertexq.simulator.kinds import automl_image, gemini
 from vertexq.simulator.kinds.base import Kind
 
-KINDS: tuple[Kind, ...] = (gemini.KIND,)
+KINDS: tuple[Kind, ...] = (gemini.KIND, automl_image.KIND)
 
 
 def kind_named(name: str) -> Kind:

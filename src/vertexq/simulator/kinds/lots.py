@@ -70,10 +70,14 @@ class Lots:
             Fate.UNWRITTEN: behaviour.unwritten_rows,
         }
 
-    def fate(self, line: bytes) -> Fate:
-        """Return what becomes of the row of an input line."""
+    def fate(self, line: bytes, *, place: int = 0) -> Fate:
+        """Return what becomes of the row of an input line.
+
+        With its ``place`` in the input, errors that pass tell rows apart whose lines are the same.
+        """
+        at = line + b"#%d" % place if place else line
         return (
-            _drawn(self.number("passing" + self._salt, line), self._passing)
+            _drawn(self.number("passing" + self._salt, at), self._passing)
             or _drawn(self.number("lasting", line), self._lasting)
             or Fate.ANSWERED
         )
