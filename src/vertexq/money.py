@@ -30,16 +30,22 @@ class SaidEstimate:
 
 
 def priced(
-    estimate: Estimate, model: str, on: date, prices: PriceBook, assumed_output_tokens: int
+    estimate: Estimate,
+    model: str,
+    on: date,
+    prices: PriceBook,
+    assumed_output_tokens: int,
+    *,
+    online: bool = False,
 ) -> Estimate:
     """Return the estimate with its cost, and with the assumed output of rows that set no limit added.
 
     ``estimate`` is as it was counted: its ``output_tokens`` are those of rows with a limit only. The cost is
-    None when ``model`` has no price on that day. Long prompts of a price with a tier are reckoned as such
-    when they are long on average.
+    None when ``model`` has no price on that day, as a batch or ``online``. Long prompts of a price with a
+    tier are reckoned as such when they are long on average.
     """
     output_tokens = estimate.output_tokens + estimate.assumed_rows * assumed_output_tokens
-    price = prices.price_of(model, on)
+    price = prices.price_of(model, on, online=online)
     if price is None:
         return replace(estimate, output_tokens=output_tokens, cost_pusd=None)
     if price.long is not None and estimate.input_tokens > price.long_from_tokens * estimate.rows:

@@ -24,8 +24,8 @@ class PriceLine:
 
     ``until_day`` is the last day; None is no end. Without ``cached`` there is no rebate for cached tokens,
     without ``audio_input`` audio costs what text does.
-    ``long_…`` is for rows with more than ``long_from_tokens`` prompt tokens. Online prices are for
-    comparison only.
+    ``long_…`` is for rows with more than ``long_from_tokens`` prompt tokens. Online prices are those of rows
+    that are finished online; without both of them such rows have no price.
     """
 
     model: str
@@ -37,6 +37,7 @@ class PriceLine:
     audio_input: int | None = None
     online_input: int | None = None
     online_output: int | None = None
+    online_audio_input: int | None = None
     long_from_tokens: int | None = None
     long_input: int | None = None
     long_output: int | None = None

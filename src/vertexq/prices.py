@@ -2,7 +2,8 @@
 
 No I/O but reading those files. A batch costs half of the online price; tokens found in the implicit cache
 cost a tenth of the online price and the two discounts do not stack (Google's batch prediction overview, read
-2026-11-21).
+2026-11-21). So cached tokens cost the same both ways, and where the online price of long prompts or of audio
+is not in the table it is twice the batch's.
 """
 
 from __future__ import annotations
@@ -79,10 +80,15 @@ class PriceBook:
         """Return what the setting VERTEXQ_PRICES asks for: the shipped table when it is empty."""
         return cls.from_file(path) if str(path) else cls.shipped()
 
-    def price_of(self, model: str, on: date) -> Price | None:
-        """Return the batch price of ``model`` (its last path segment, any ``@version``) on a day, or None."""
+    def price_of(self, model: str, on: date, *, online: bool = False) -> Price | None:
+        """Return the price of ``model`` (its last path segment, any ``@version``) on a day, or None.
+
+        It is that of a batch, or of ``online`` calls.
+        """
         line = self.line_of(model, on)
-        return None if line is None else _price(line)
+        if line is None:
+            return None
+        return _online_price(line) if online else _price(line)
 
     def line_of(self, model: str, on: date) -> PriceLine | None:
         """Return the line of the table that holds for ``model`` on a day, or None."""
@@ -137,6 +143,23 @@ def _price(line: PriceLine) -> Price:
         long_from_tokens=line.long_from_tokens or NO_TIER_TOKENS,
         long=_long_price(line),
         audio_pusd=line.audio_input,
+    )
+
+
+def _online_price(line: PriceLine) -> Price | None:
+    if line.online_input is None or line.online_output is None:
+        return None
+    audio_pusd = line.online_audio_input
+    if audio_pusd is None and line.audio_input is not None:
+        audio_pusd = 2 * line.audio_input
+    long = _long_price(line)
+    return Price(
+        input_pusd=line.online_input,
+        output_pusd=line.online_output,
+        cached_pusd=line.online_input if line.cached is None else line.cached,
+        long_from_tokens=line.long_from_tokens or NO_TIER_TOKENS,
+        long=long and Price(2 * long.input_pusd, 2 * long.output_pusd, long.cached_pusd),
+        audio_pusd=audio_pusd,
     )
 
 

@@ -99,3 +99,31 @@ def test_a_price_holds_from_its_date_on() -> None:
     """Before a model was sold it had no price."""
     assert BOOK.price_of("gemini-2.5-flash", date(2025, 6, 16)) is None
     assert BOOK.price_of("gemini-2.5-flash", date(2025, 6, 17)) == FLASH
+
+
+def test_the_online_price_is_a_price_of_its_own() -> None:
+    """Cached tokens cost the same both ways; audio has its own online price, or twice the batch's."""
+    flash = BOOK.price_of("gemini-2.5-flash", TODAY, online=True)
+    preview = BOOK.price_of("gemini-3-flash-preview", TODAY, online=True)
+
+    assert flash is not None
+    assert (flash.input_pusd, flash.output_pusd, flash.cached_pusd) == (300_000, 2_500_000, FLASH.cached_pusd)
+    assert flash.audio_pusd == 1_000_000
+    assert preview is not None
+    assert preview.audio_pusd == 1_000_000
+
+
+def test_long_prompts_cost_twice_as_much_online() -> None:
+    """As all tokens do, but those from the cache."""
+    batch, online = (BOOK.price_of("gemini-2.5-pro", TODAY, online=online) for online in (False, True))
+
+    assert batch is not None
+    assert online is not None
+    assert batch.long is not None
+    assert online.long == Price(2 * batch.long.input_pusd, 2 * batch.long.output_pusd, batch.long.cached_pusd)
+
+
+def test_a_model_without_an_online_price_has_none() -> None:
+    """It is not guessed."""
+    assert BOOK.price_of("claude-haiku-4-5", TODAY) is not None
+    assert BOOK.price_of("claude-haiku-4-5", TODAY, online=True) is None
