@@ -380,4 +380,5 @@ class Intake:
 
     def _conflict_reasons(self) -> list[str]:
         """Return, for each group, why its rows cannot run with the largest one's."""
+        assumed = assumed if self.family.writes_text else 0
         return self._groups.reasons()

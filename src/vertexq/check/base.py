@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +17,11 @@ class Weight(NamedTuple):
     output_tokens: int = 0
 
 
+def nothing(_fields: Mapping[str, bytes]) -> Iterator[Flaw]:
+    """Yield nothing."""
+    return iter(())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRules:
     """A family's rules.
@@ -27,7 +32,9 @@ class FieldRules:
     fields together, ``weigh`` says what a field weighs. ``mend`` returns a field's value with its harmless
     defects repaired (None: the field is left out), and the kinds of repairs; it may change what it is given.
     ``imported`` says that Google loads the lines into a table first, whose rules on names, depth and types
-    hold then.
+    hold then. ``check_others`` yields what is wrong with the values of all fields but ``varying`` together,
+    each as JSON. A row may be nothing but a text under the name ``text_field``; with ``needs_text`` a blank
+    text is a flaw, also in a plain form.
     """
 
     varying: str
@@ -37,3 +44,6 @@ class FieldRules:
     weigh: Callable[[str, object], Weight]
     mend: Callable[[str, Any], tuple[Any, tuple[str, ...]]]
     imported: bool = True
+    check_others: Callable[[Mapping[str, bytes]], Iterator[Flaw]] = nothing
+    text_field: str = "prompt"
+    needs_text: bool = False

@@ -79,7 +79,7 @@ class LineFrame:
             size = len(text) if text.isascii() else len(text.encode())
             if b"\\" in quoted and not (quoted := as_written(text)):
                 break
-            if needs_words and not quoted[1:2].isalnum():
+            if needs_words and not (quoted[1:2].isalnum() or text.strip()):
                 break
             found.append((key, quoted[1:-1], -(-(base + size) // BYTES_PER_TOKEN) + media_tokens))
         return found
@@ -162,6 +162,7 @@ class LineFrames:
         marked = found[1]
         if marked.request.count(MARK) != 1 or marked.canonical.count(MARK) != 1:
             return None
+        needs_words = needs_words or self._lines.needs_text
         return LineFrame(head, middle, suffix, marked, needs_words=needs_words)
 
 

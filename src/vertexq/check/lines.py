@@ -8,12 +8,11 @@ import msgspec
 
 from vertexq.check.rows import Checked, Requests
 
-_FORMS = frozenset({"request", "prompt", "contents"})
 _NONE = msgspec.Raw()
 
 
 class QuickLines:
-    """Reads lines that hold a key and a request, or a key and a prompt, and nothing else.
+    """Reads lines that hold a key and a request, or a key and a text, and nothing else.
 
     ``None`` says that the line must be read plainly: it has a flaw, is of another form, or is in doubt. The
     reader of fields sees neither bad UTF-8 nor a name that comes twice. The first is looked for; the second,
@@ -22,7 +21,9 @@ class QuickLines:
 
     def __init__(self, requests: Requests, *, key_field: str) -> None:
         self._requests = requests
-        self._usable = key_field not in _FORMS
+        self._usable = key_field not in {"request", "prompt", "contents", requests.text_field}
+        self.needs_text = requests.needs_text
+        self._text_name = msgspec.json.encode(requests.text_field)
         self._name = msgspec.json.encode(key_field)
         row = msgspec.defstruct(
             "Row",
@@ -31,7 +32,7 @@ class QuickLines:
                 ("request", dict[str, msgspec.Raw] | msgspec.UnsetType, msgspec.UNSET),
                 ("prompt", msgspec.Raw, _NONE),
             ],
-            rename={"key": key_field} if self._usable else None,
+            rename={"key": key_field, "prompt": requests.text_field} if self._usable else None,
             gc=False,
         )
         self._decode: Any = msgspec.json.Decoder(row).decode
@@ -72,8 +73,8 @@ class QuickLines:
         return None
 
     def _of_prompt(self, line: bytes, key: bytes, prompt: bytes) -> tuple[bytes, Checked] | None:
-        size = len(b'{"prompt":}') + len(prompt) + (self._key_bytes + len(key) if key else 0)
-        if size != len(line) and line not in self._spaced(key, b'"prompt": ' + prompt):
+        size = len(b"{:}") + len(self._text_name) + len(prompt) + (self._key_bytes + len(key) if key else 0)
+        if size != len(line) and line not in self._spaced(key, self._text_name + b": " + prompt):
             return None
         checked = self._requests.quick_prompt(prompt)
         return None if checked is None else (key, checked)

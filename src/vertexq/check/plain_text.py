@@ -36,16 +36,22 @@ class _Form(NamedTuple):
 
 
 class PlainTexts:
-    """Reads fields that look like one of ``examples``; compact, or with the blanks of Python's ``json``."""
+    """Reads fields that look like one of ``examples``; compact, or with the blanks of Python's ``json``.
 
-    def __init__(self, examples: tuple[Any, ...]) -> None:
+    With ``needs_text`` a blank text needs a closer look.
+    """
+
+    def __init__(self, examples: tuple[Any, ...], *, needs_text: bool = False) -> None:
+        self._needs_text = needs_text
         self.examples = [orjson.dumps(example).replace(MARK.encode(), b"x") for example in examples]
         self._forms = [form for at, example in enumerate(examples) for form in _forms(at, example)]
 
     def read(self, field: bytes) -> Plain | None:
         """Return the field's text; None when a closer look is needed. ``field`` is valid JSON in UTF-8."""
         form = self._form(field)
-        return _read(field, form) if form else None
+        if form is None or (self._needs_text and _is_blank(field[len(form.prefix) : -len(form.suffix)])):
+            return None
+        return _read(field, form)
 
     def body(self, field: bytes) -> tuple[int, int] | None:
         """Return where in a field the inside of its text begins and ends; None when it is like no example."""
@@ -76,6 +82,17 @@ def _read(field: bytes, form: _Form) -> Plain | None:
     compact = _around(written, form.compact or (form.prefix, form.suffix))
     hashed = compact if form.canonical is None else _around(written, form.canonical)
     return Plain(compact, hashed, form.example, size)
+
+
+def _is_blank(body: bytes) -> bool:
+    """Tell whether the inside of a JSON string may hold nothing but blanks."""
+    if body[:1].isalnum():
+        return False
+    try:
+        text: object = orjson.loads(b'"%b"' % body)
+    except orjson.JSONDecodeError:
+        return True
+    return not isinstance(text, str) or not text.strip()
 
 
 def text_body(quoted: bytes) -> tuple[bytes, int] | None:

@@ -85,12 +85,12 @@ class Requests:
 
     def __init__(self, rules: FieldRules, *, repair: bool) -> None:
         self.pieces = Pieces(rules, repair=repair)
-        self.varying = rules.varying
+        self.varying, self.text_field, self.needs_text = rules.varying, rules.text_field, rules.needs_text
         self._rules = rules
         self._repair = repair
         self._layouts: dict[tuple[str, ...], _Layout] = {}
         self._held_bytes = 0
-        self.plain = PlainTexts(rules.plain)
+        self.plain = PlainTexts(rules.plain, needs_text=rules.needs_text)
         of = self.pieces.of
         self._plain_shapes = [of(rules.varying, example).shape for example in self.plain.examples]
         alone = (rules.varying,)
@@ -153,7 +153,9 @@ class Requests:
         names = tuple(fields)
         shapes, rules = self.pieces.shapes, self._rules
         found = [examine(*each, rules, shapes, repair=self._repair) for each in fields.items()]
-        return self._together(names, tuple(_flaws_of_names(names, rules)), found)
+        others = {name: text for name, text in fields.items() if name != rules.varying}
+        flaws = (*_flaws_of_names(names, rules), *rules.check_others(others))
+        return self._together(names, flaws, found)
 
     def _together(self, names: tuple[str, ...], flaws: tuple[Flaw, ...], found: list[Piece]) -> Checked:
         return Checked(
@@ -194,8 +196,10 @@ class Requests:
     def _frame(self, layout: _Layout, texts: tuple[bytes, ...]) -> Frame:
         names, at = layout.names, layout.at
         of = self.pieces.of
-        found = {name: of(name, text) for name, text in zip(names, texts, strict=True) if name != names[at]}
+        given = {name: text for name, text in zip(names, texts, strict=True) if name != names[at]}
+        found = {name: of(name, text) for name, text in given.items()}
         others = found.values()
+        together = tuple(self._rules.check_others(given))
         before, after = _around([(name, found[name].compact if name in found else _GAP) for name in names])
         hashed = _around(
             [(name, found[name].canonical if name in found else _GAP) for name in sorted(names, reverse=True)]
@@ -207,7 +211,7 @@ class Requests:
             canonical_before=hashed[0],
             canonical_after=hashed[1],
             signature=tuple(piece.shape for piece in others),
-            flaws=layout.flaws + tuple(flaw for piece in others for flaw in piece.flaws),
+            flaws=layout.flaws + together + tuple(flaw for piece in others for flaw in piece.flaws),
             repairs=tuple(repair for piece in others for repair in piece.repairs),
             text_bytes=sum(piece.text_bytes for piece in others),
             input_tokens=sum(piece.input_tokens for piece in others),

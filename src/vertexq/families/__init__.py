@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Protocol
 
 from vertexq.errors import BadInput, UnknownModel
-from vertexq.families import automl_image, gemini, gemini_tuned
+from vertexq.families import automl_image, gemini, gemini_embedding, gemini_tuned, text_embedding
 from vertexq.families.base import Family
 
-FAMILIES: tuple[Family, ...] = (gemini.FAMILY, gemini_tuned.FAMILY, automl_image.FAMILY)
+FAMILIES: tuple[Family, ...] = (
+    gemini.FAMILY,
+    gemini_tuned.FAMILY,
+    automl_image.FAMILY,
+    text_embedding.FAMILY,
+    gemini_embedding.FAMILY,
+)
 
 
 class OfFamily(Protocol):

@@ -53,6 +53,11 @@ class Family:
     """One kind of model and the lines it reads and writes.
 
     ``request`` turns what a producer passed for one row (a text or an object) into the request that is sent,
+def fitting(_model: str, _parameters: Parameters) -> str:
+    """Find nothing that a model would leave unused."""
+    return ""
+
+
     or raises ``NoRequest``; ``requesting`` makes such a function for a submission's parameters. ``reading``
     makes a reader of output lines for what one submission wants of its answers. ``check`` holds the family's
     rules for requests; ``estimate`` returns (input tokens, most output tokens, or 0) of a request.
@@ -62,7 +67,9 @@ class Family:
     that it accepts). ``slots`` is how many jobs may run at once in a project
     (None: the setting), ``refusal`` says why jobs of a model cannot run in a location ("" when they can).
     ``parameters`` checks what may be set for all rows together, or raises ``BadInput``; ``job_parameters``
-    returns what of it belongs into the job. ``tables`` is None when a job reads and writes no BigQuery.
+    returns what of it belongs into the job; ``misfit`` says which of it a model would leave unused. Of a
+    family that ``writes_text`` answers have output tokens. ``tables`` is None when a job reads and writes no
+    BigQuery.
     """
 
     name: str
@@ -93,3 +100,5 @@ class Family:
     def may_be(self, model: str) -> bool:
         """Tell whether a model can be of this family when a producer says so."""
         return (self.takes or self.accepts)(model)
+    misfit: Callable[[str, Parameters], str] = fitting
+    writes_text: bool = True

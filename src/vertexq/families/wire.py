@@ -17,6 +17,10 @@ def _request(row: Fields) -> object:
     return row.get("request")
 
 
+def _never(_request: object) -> object:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
     """The form of a family's input lines.
@@ -25,7 +29,8 @@ class Wire:
     request, ``tail``. With an empty ``key`` a line is the request itself: nothing but the echo of the request
     tells whose an answer is, and answers of equal requests belong to any of their rows.
     ``request_of`` takes the request out of a line that somebody else wrote, ``echo`` out of an output line;
-    None when there is none.
+    None when there is none. ``retyped`` is for keyless lines: it returns a request with one form for texts
+    and numbers that the import may have made of each other, None when it holds none.
     """
 
     key: str = "key"
@@ -34,6 +39,7 @@ class Wire:
     tail: bytes = b"}\n"
     request_of: Callable[[Fields], object] = field(default=_request)
     echo: Callable[[Fields], object] = field(default=_request)
+    retyped: Callable[[object], object] = field(default=_never)
 
     @property
     def mark(self) -> bytes:
@@ -64,6 +70,11 @@ class Wire:
         """Return the fingerprint of the request that an output line echoes; None when it does not."""
         request = self.echo(row)
         return fingerprint(request) if request is not None else None
+
+    def retyped_digest(self, request: object) -> bytes | None:
+        """Return the fingerprint that a request shares with an echo in which texts became numbers."""
+        form = self.retyped(request)
+        return fingerprint(form) if form is not None else None
 
 
 def parsed(line: bytes) -> dict[str, Any] | None:

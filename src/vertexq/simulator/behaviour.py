@@ -60,8 +60,10 @@ class Behaviour:
     response_as_text: bool = False  # `response` of an output table is a STRING instead of JSON
     ids_as_text: bool = False  # ids of labels come as text
     errors_inline: bool = False  # images that failed are among the answers, not in a file of errors
+    embedding_usage: bool = False  # embeddings count tokens in usageMetadata instead of tokenCount
     late_output_info: bool = False  # outputInfo appears only when the job has ended
     # the job
+    one_at_a_time: bool = True  # of models that run one job at a time, another one fails; else it may run
     import_check: bool = True
     stuck_state: JobState | None = None  # stays in this state, which may be any but a final one
     stuck_s: float | None = None  # … for so long; None: until it is cancelled

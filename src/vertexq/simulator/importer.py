@@ -43,9 +43,21 @@ class Shape:
 
 
 class Importer:
-    """Takes a job's lines one by one; ``shape``, ``rows`` and ``digest`` describe those taken so far."""
+    """Takes a job's lines one by one; ``shape``, ``rows`` and ``digest`` describe those taken so far.
 
-    def __init__(self, *, check: bool = True) -> None:
+    Every line has a field ``column``, an object or (``text``) a text. An array must be at ``parts``, when
+    that is a path.
+    """
+
+    def __init__(
+        self,
+        *,
+        check: bool = True,
+        column: str = "request",
+        text: bool = False,
+        parts: tuple[str, ...] = _PARTS,
+    ) -> None:
+        self._column, self._kind, self._parts = column, str if text else dict, parts
         self.shape = Shape(record=True)
         self.rows = 0
         self._check = check
@@ -68,8 +80,9 @@ class Importer:
         if not isinstance(value, dict):
             return _error(f"JSON parsing error in row {self.rows}: a row must be a JSON object")
         row = cast("dict[str, object]", value)
-        if not isinstance(row.get("request"), dict):
-            return _error(f"Row {self.rows} has no field request that is a JSON object")
+        if not isinstance(row.get(self._column), self._kind):
+            kind = "a text" if self._kind is str else "a JSON object"
+            return _error(f"Row {self.rows} has no field {self._column} that is {kind}")
         given = {name: each for name, each in row.items() if name not in RESULTS}
         fault = self._record(given, self.shape, ())
         return _error(fault) if fault and self._check else None
@@ -78,8 +91,8 @@ class Importer:
         """Take the end of the input; return the error that ends the job, if there is one."""
         if not self.rows:
             return _error("The input holds no rows")
-        parts = self.shape.at(*_PARTS)
-        if not self._check or parts.repeated or parts.record is None:
+        parts = self.shape.at(*self._parts)
+        if not self._check or not self._parts or parts.repeated or parts.record is None:
             return None
         if parts.record:
             text = 'Syntax error: Expected end of input but got identifier "_vertex_row_id" at [17:5]'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 
 from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_for
@@ -117,6 +118,8 @@ class Entering:
         services = self._services
         today, assumed = services.ledger.now().date(), services.options.assumed_output_tokens
         return priced(estimate, self._submission.model, today, services.prices, assumed)
+        if not family_for(self._submission).writes_text:
+            estimate = replace(estimate, assumed_rows=0)
 
     async def _upload(self, name: str, file: StagedFile) -> ObjectInfo:
         """Upload a file once: the same bytes stay, other bytes (of an unfinished try) are replaced."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vertexq.simulator.kinds import automl_image, gemini
+from vertexq.simulator.kinds import automl_image, gemini, gemini_embedding, text_embedding
 from vertexq.simulator.kinds.base import Kind
 
-KINDS: tuple[Kind, ...] = (gemini.KIND, automl_image.KIND)
+KINDS: tuple[Kind, ...] = (gemini.KIND, automl_image.KIND, text_embedding.KIND, gemini_embedding.KIND)
 
 
 def kind_named(name: str) -> Kind:

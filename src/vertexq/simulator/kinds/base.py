@@ -93,6 +93,7 @@ class Kind:
 
     ``files`` names the final files for a number of shards; ``error_file`` is where the lines of rows go that
     stand ``apart``, empty when there is no such file. ``online`` is None when it answers no online calls.
+    ``at_once`` is how many jobs of the kind may run in a project, 0 any number.
     """
 
     name: str
@@ -103,3 +104,4 @@ class Kind:
     error_file: str = ""
     tables: Tables = field(default_factory=Tables)
     online: OnlineForm | None = None
+    at_once: int = 0

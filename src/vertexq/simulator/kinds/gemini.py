@@ -14,27 +14,16 @@ from typing import cast
 import orjson
 
 from vertexq.simulator.behaviour import Echo
-from vertexq.simulator.importer import RESULTS, Importer, Shape
+from vertexq.simulator.importer import RESULTS, Importer
 from vertexq.simulator.kinds.base import Kind, OnlineForm, Task
-from vertexq.simulator.kinds.lots import Fate, Lots, OutputRow
+from vertexq.simulator.kinds.echoes import milliseconds, status_of, united
+from vertexq.simulator.kinds.lots import FAILING, Fate, Lots, OutputRow
 from vertexq.simulator.prompts import Prompt, cut_to, prompt_of, tokens_in
 from vertexq.simulator.wording import json_text, plain_text
 
 Json = Mapping[str, object]
 
 _CUT_SHARE = 0.5  # of a text that is cut for MAX_TOKENS
-
-
-_STATUS = {
-    Fate.BAD: (400, "Bad Request", "Please use a valid role: user, model.", "INVALID_ARGUMENT"),
-    Fate.QUOTA: (
-        429,
-        "RESOURCE_EXHAUSTED error occurred",
-        "Online prediction request quota exceeded for {model}. Please try again later with backoff.",
-        "RESOURCE_EXHAUSTED",
-    ),
-    Fate.SERVER_ERROR: (500, "Internal error occurred", "Internal error encountered.", "INTERNAL"),
-}
 
 
 class Answerer:
@@ -58,7 +47,7 @@ class Answerer:
             return OutputRow(lines=(), fate=fate)
         dice = self._lots.dice("answer", orjson.dumps(request, option=orjson.OPT_SORT_KEYS))
         body: dict[str, object] = self._siblings(row)
-        body |= {"status": "", "processed_time": _milliseconds(now), "request": self._echoed(request)}
+        body |= {"status": "", "processed_time": milliseconds(now), "request": self._echoed(request)}
         body |= self._outcome(fate, prompt, dice, now)
         return OutputRow(lines=self._lots.written(line, orjson.dumps(body) + b"\n"), fate=fate)
 
@@ -79,10 +68,10 @@ class Answerer:
         return self._behaviour.union_nulls
 
     def _echoed(self, request: Json) -> object:
-        return _united(request, self._shape.at("request"), nulls=self._union)
+        return united(request, self._shape.at("request"), nulls=self._union)
 
     def _outcome(self, fate: Fate, prompt: Prompt, dice: random.Random, now: datetime) -> dict[str, object]:
-        if fate in _STATUS:
+        if fate in FAILING:
             return self._failure(fate, dice)
         response = {
             "createTime": _microseconds(now),
@@ -109,11 +98,8 @@ class Answerer:
         return {"response": dict(sorted(response.items()))}
 
     def _failure(self, fate: Fate, dice: random.Random) -> dict[str, object]:
-        code, lead, message, status = _STATUS[fate]
-        error = {"code": code, "message": message.format(model=self._model), "status": status}
-        written = orjson.dumps({"error": error}).decode().replace('":', '": ').replace(',"', ', "')
         empty = self._behaviour.empty_response_on_failure and dice.random() < 0.5  # noqa: PLR2004
-        return {"status": f"{lead}: {written}", **({"response": {}} if empty else {})}
+        return {"status": status_of(fate, self._model), **({"response": {}} if empty else {})}
 
     def _text(self, fate: Fate, prompt: Prompt, dice: random.Random) -> tuple[str, str]:
         words = self._behaviour.answer_words
@@ -156,21 +142,6 @@ def _candidate(text: str, reason: str, dice: random.Random) -> dict[str, object]
 def _withheld() -> dict[str, object]:
     rating = {"blocked": True, "category": "HARM_CATEGORY_HATE_SPEECH", "probability": "HIGH"}
     return {"finishReason": "SAFETY", "safetyRatings": [rating]}
-
-
-def _united(value: object, shape: Shape, *, nulls: bool) -> object:
-    """Return ``value`` as the import leaves it: keys in order, and null for keys that other rows have."""
-    if isinstance(value, list):
-        return [_united(each, shape, nulls=nulls) for each in cast("list[object]", value)]
-    if not isinstance(value, dict):
-        return value
-    known = cast("dict[str, object]", value)
-    names = sorted({*known, *shape.below} if nulls else known)
-    return {name: _united(known.get(name), shape.at(name), nulls=nulls) for name in names}
-
-
-def _milliseconds(now: datetime) -> str:
-    return now.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _microseconds(now: datetime) -> str:

@@ -1,0 +1,81 @@
+"""Output lines of text embedding models into answers. No I/O.
+
+``{"instance":{…},"predictions":[{"embeddings":{"statistics":{…},"values":[…]}}],"status":""}``: Google's
+page on batch text embeddings, read 2026-11-21. Of a table the same comes without ``instance``: its fields
+are columns, and ``predictions`` may be text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from vertexq.families.vectors import Fields, answered, taken_apart, unanswered, vector_of
+from vertexq.rows import Answer, Read, ReadContext, Unreadable
+
+_ABSENT = msgspec.Raw()
+
+
+class _Line(msgspec.Struct, gc=False):
+    key: Any = None
+    status: Any = None
+    processed_time: str | None = None
+    predictions: msgspec.Raw = _ABSENT
+
+
+class _Statistics(msgspec.Struct, gc=False):
+    token_count: int | None = None
+    truncated: bool | None = None
+
+
+class _Embeddings(msgspec.Struct, gc=False):
+    statistics: _Statistics | None = None
+
+
+class _Prediction(msgspec.Struct, gc=False):
+    embeddings: _Embeddings | None = None
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_predictions = msgspec.json.Decoder(list[Fields] | None).decode
+_decode_counts = msgspec.json.Decoder(_Prediction, strict=False).decode  # counts may come as text
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def reading(_context: ReadContext | None = None) -> Read:
+    """Return a reader of output lines."""
+
+    def read(line: bytes) -> Answer:
+        """Read one output line: a vector, or an error."""
+        try:
+            return _read(line)
+        except msgspec.ValidationError as error:
+            raise Unreadable(f"the line has an unknown shape: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise Unreadable("the line is not valid JSON") from None
+
+    return read
+
+
+def _read(line: bytes) -> Answer:
+    parsed = _decode_line(line)
+    first = _first(bytes(parsed.predictions))
+    if parsed.status or not first:
+        if parsed.status and first:
+            raise Unreadable("the row has an error status and a vector; neither can be trusted")
+        return unanswered(parsed.key, parsed.processed_time, parsed.status)
+    apart = taken_apart(first, "embeddings")
+    counts = (_decode_counts(apart.rest).embeddings or _Embeddings()).statistics or _Statistics()
+    vector = vector_of(apart.values, None)
+    return answered(
+        parsed.key, parsed.processed_time, apart, vector, counts.token_count, cut=bool(counts.truncated)
+    )
+
+
+def _first(predictions: bytes) -> Fields:
+    """Return the prediction of a line; nothing when it has none."""
+    if predictions[:1] == b'"':
+        predictions = _decode_text(predictions).encode() or b"[]"
+    found = _decode_predictions(predictions) if predictions else None
+    return found[0] if found else {}
