@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 
+from vertexq.check.answered import ANSWERED, is_old_output
 from vertexq.check.faults import Fault, Flaw, Rule, fault_of
 from vertexq.check.frames import Fit, LineFrame, LineFrames
 from vertexq.check.lines import QuickLines
@@ -82,6 +83,7 @@ class Intake:
         self.key_field = key_field
         self.policy = policy
         self.template = template
+        self._takes_answered = policy.resume or (template is not None and not policy.as_is)
         self._tally = Tally()
         self._only_check = only_check
         self._requests = Requests(family.check, repair=policy.repair)
@@ -283,6 +285,8 @@ class Intake:
             raise _Bad(Flaw(Rule.REQUEST, "", text, "pass a prompt or an object with a request"))
         record = cast("str | Mapping[str, Any]", value)
         key = self._key(None if isinstance(record, str) else record.get(self.key_field))
+        if not self._takes_answered and is_old_output(record):
+            raise _Bad(ANSWERED, key=key)
         try:
             if self.template is not None:
                 record = self.template({"prompt": record} if isinstance(record, str) else record)
@@ -376,9 +380,9 @@ class Intake:
         rows, inputs, outputs, assumed = (
             (sum(column) for column in zip(*chosen, strict=True)) if chosen else (0,) * 4
         )
+        assumed = assumed if self.family.writes_text else 0
         return Estimate(rows=rows, input_tokens=inputs, output_tokens=outputs, assumed_rows=assumed)
 
     def _conflict_reasons(self) -> list[str]:
         """Return, for each group, why its rows cannot run with the largest one's."""
-        assumed = assumed if self.family.writes_text else 0
         return self._groups.reasons()

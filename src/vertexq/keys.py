@@ -35,6 +35,16 @@ def parse_wire_key(text: object, rows: int) -> tuple[int, str] | None:
     return (index, key) if index < rows and head[0] == "r" and head.isascii() else None
 
 
+def producers_key(text: str) -> str:
+    """Return the producer's key in one that an earlier job of ours had on the wire; leave others as they are.
+
+    >>> producers_key("r12-name"), producers_key("name")
+    ('name', 'name')
+    """
+    ours = parse_wire_key(text, 10**_INDEX_DIGITS)
+    return ours[1] if ours else text
+
+
 DIGEST_BYTES = 8
 """How long a request's fingerprint is."""
 

@@ -119,6 +119,11 @@ class Policy:
     validate: bool = False  # an answer in JSON that is none, or breaks the request's schema, has failed
     resume: bool = False  # the source is a job's output: rows with an answer keep it, the others run
 
+    @property
+    def in_place(self) -> bool:
+        """Tell whether jobs read the producer's own objects instead of copies."""
+        return self.as_is or self.resume
+
 
 class OnDeadline(StrEnum):
     """What becomes of rows without an answer when the deadline has passed."""

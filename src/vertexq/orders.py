@@ -61,11 +61,22 @@ class Order:
         self._check_model()
         if not self.key_field or len(self.key_field) > _FIELD_LIMIT:
             raise BadInput("the key's field must have a name, of at most 300 characters")
-        mending = [name for name in _MENDING if getattr(self.policy, name)]
-        if self.policy.as_is and (mending or self.template):
-            other = mending[0] if mending else "a template"
-            raise BadInput(f"as_is leaves every line as it is, so it cannot go with {other}; leave one out")
+        self._check_in_place()
         return self
+
+    def _check_in_place(self) -> None:
+        """Raise ``BadInput`` when lines are to stay as they are and to be changed."""
+        policy = self.policy
+        mending = [name for name in _MENDING if getattr(policy, name)]
+        if policy.in_place and (mending or self.template):
+            other, word = mending[0] if mending else "a template", "resume" if policy.resume else "as_is"
+            raise BadInput(f"{word} leaves every line as it is, so it cannot go with {other}; leave one out")
+        family = family_of(self.model, self.family)
+        if policy.resume and not family.resumes:
+            raise BadInput(
+                f"Google resumes batch jobs of Gemini models only, and {self.model!r} is of the family "
+                f"{family.name}; submit the rows that have no answer without resume"
+            )
 
     def _check_model(self) -> None:
         """Raise ``BadInput`` for parameters or a place that the model's family does not take."""
@@ -103,8 +114,8 @@ class Order:
 
     def for_objects(self, uris: Sequence[str]) -> NewSubmission:
         """Return the submission of ``gs://`` objects; their rows are checked when they are staged."""
-        check_objects(uris)
-        if self.policy.as_is:
+        check_objects(uris, directories=self.policy.resume)
+        if self.policy.in_place:
             _check_as_is(uris)
         source: str | list[str] = uris[0] if len(uris) == 1 else list(uris)
         identity = orjson.dumps([self.identity(), source], option=orjson.OPT_SORT_KEYS)
@@ -117,6 +128,10 @@ class Order:
 
     def check_rows(self) -> None:
         """Raise ``BadInput`` when rows of the producer's own cannot be enqueued in this way."""
+        if self.policy.resume:
+            raise BadInput(
+                "resume is for the output of a job in Cloud Storage; name it, gs://bucket/directory/"
+            )
         if self.policy.as_is:
             raise BadInput("as_is is for gs:// objects only; rows and local files have to be uploaded anyway")
 

@@ -102,6 +102,7 @@ class ReadContext:
     validate: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     beside: Callable[[bytes], bytes | None] | None = None
+    carried: bytes = b""  # a bit a row (see vertexq.carried): its answer came with the input
 
 
 @dataclass(slots=True)
@@ -165,6 +166,7 @@ class RowReader:
         input_pusd, output_pusd, rebate_pusd = price.input_pusd, price.output_pusd, price.rebate_pusd
         long_from, heard = price.long_from_tokens, price.audio_extra_pusd != 0
         priced, pusd_per_usd, beside = c.price is not None, float(PUSD_PER_USD), c.beside
+        carried = c.carried
         prompt_sum = output_sum = thoughts_sum = cached_sum = total_sum = cost_sum = unpriced_sum = 0
         offset = block.offset
         for line in block.lines:
@@ -183,6 +185,8 @@ class RowReader:
                         self._quarantined(start, len(line), str(error), line[:HEAD_BYTES])
                     )
                 continue
+            if carried and carried[index >> 3] >> (index & 7) & 1:
+                prompt = output = thoughts = cached = total = 0  # an earlier job's, and paid for there
             rank = best if outcome is succeeded else byte_of(outcome, code)
             known = ranks[index]
             if known:

@@ -39,6 +39,7 @@ class Rule(StrEnum):
     TEXT = "text"  # texts hold no NUL and no half of a surrogate pair
     PARTS = "parts"  # parts is an array of objects
     ROLE = "role"  # roles are user, model and function
+    ANSWERED = "answered"  # a row has no answer yet
     UNSUPPORTED = "unsupported"  # a batch job takes the field
     CONFLICT = "conflict"  # one path has one type in all rows of a file
     TOO_MANY_SHAPES = "too_many_shapes"  # rows fall into a bounded number of shapes

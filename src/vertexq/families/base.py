@@ -38,6 +38,11 @@ def anywhere(_model: str, _location: str) -> str:
     return ""
 
 
+def fitting(_model: str, _parameters: Parameters) -> str:
+    """Find nothing that a model would leave unused."""
+    return ""
+
+
 def without_parameters(parameters: Parameters) -> Parameters:
     """Take no parameters of a model; raise ``BadInput`` for any."""
     if parameters:
@@ -53,11 +58,6 @@ class Family:
     """One kind of model and the lines it reads and writes.
 
     ``request`` turns what a producer passed for one row (a text or an object) into the request that is sent,
-def fitting(_model: str, _parameters: Parameters) -> str:
-    """Find nothing that a model would leave unused."""
-    return ""
-
-
     or raises ``NoRequest``; ``requesting`` makes such a function for a submission's parameters. ``reading``
     makes a reader of output lines for what one submission wants of its answers. ``check`` holds the family's
     rules for requests; ``estimate`` returns (input tokens, most output tokens, or 0) of a request.
@@ -87,10 +87,13 @@ def fitting(_model: str, _parameters: Parameters) -> str:
     same_region: bool = False  # Google wants the buckets in the jobs' region
     parameters: Callable[[Parameters], Parameters] = without_parameters
     job_parameters: Callable[[Parameters], Parameters] = without_parameters
+    misfit: Callable[[str, Parameters], str] = fitting
     requesting: Callable[[Parameters], Request] | None = None
+    writes_text: bool = True
     naming: Callable[[str, Request], Request] | None = None  # for requests that hold the model's name
     takes: Callable[[str], bool] | None = None
     tables: TableForm | None = None
+    resumes: bool = False  # a job takes an earlier one's output and runs the rows without an answer
 
     def request_for(self, parameters: Parameters, model: str = "") -> Request:
         """Return what turns rows into requests for ``model`` under a submission's parameters."""
@@ -100,5 +103,3 @@ def fitting(_model: str, _parameters: Parameters) -> str:
     def may_be(self, model: str) -> bool:
         """Tell whether a model can be of this family when a producer says so."""
         return (self.takes or self.accepts)(model)
-    misfit: Callable[[str, Parameters], str] = fitting
-    writes_text: bool = True

@@ -89,5 +89,6 @@ FAMILY = Family(
     input_limit_bytes=1_000_000_000,  # one input file (the same page)
     check=RULES,
     estimate=estimate,
+    resumes=True,
     tables=TableForm(column="request", reserved=frozenset({"response", "status"})),
 )

@@ -44,8 +44,11 @@ def is_object(source: object) -> bool:
     return isinstance(source, str) and source.startswith("gs://")
 
 
-def check_objects(uris: Sequence[str]) -> None:
-    """Raise ``BadSource`` unless every URI names an object, or objects by a wildcard, that can be read."""
+def check_objects(uris: Sequence[str], *, directories: bool = False) -> None:
+    """Raise ``BadSource`` unless every URI names an object, or objects by a wildcard, that can be read.
+
+    ``directories``, whose names end in a slash, are for outputs of jobs only.
+    """
     if not uris:
         raise BadSource("no source was given; pass at least one gs:// URI")
     if len(uris) > SOURCES_LIMIT or sum(map(len, uris)) > SOURCES_LIMIT_BYTES:
@@ -54,7 +57,7 @@ def check_objects(uris: Sequence[str]) -> None:
             "wildcard, gs://bucket/prefix/*.jsonl"
         )
     for uri in uris:
-        _check_object(uri)
+        _check_object(f"{uri}*" if directories and uri.endswith("/") else uri)
     if len(set(uris)) < len(uris):
         raise BadSource("the same gs:// URI is named twice; nothing was sent")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from vertexq.families import family_for
 from vertexq.families.wire import parsed
+from vertexq.keys import producers_key
 from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.model import Batch, GcsUri
 from vertexq.steps.parts import read_manifest_line
@@ -21,10 +22,14 @@ class ManifestMatch:
     Nothing is loaded while every line carries our key. When one does not, the manifest of the batch is read
     once: of each row its key, its fingerprint and its index, some 60 MB for 200,000 rows, whatever the rows
     hold. Rows with the same request are interchangeable: each answer takes the first of them that has none.
-    With ``key_field`` the rows have keys of the producer's in that field, and none of ours.
+    With ``key_field`` the rows have keys of the producer's in that field, and none of ours; with ``resumes``
+    also keys that an earlier job of ours has given them.
     """
 
-    def __init__(self, services: Services, batch: Batch, *, key_field: str = "") -> None:
+    def __init__(
+        self, services: Services, batch: Batch, *, key_field: str = "", resumes: bool = False
+    ) -> None:
+        self._resumes = resumes
         self.loaded = False
         self._services = services
         self._batch = batch
@@ -94,7 +99,7 @@ class ManifestMatch:
         """
         echoed = row.get(self._key_field) if self._key_field else None
         if isinstance(echoed, str):
-            return self._by_key.get(echoed)
+            return self._by_key.get(producers_key(echoed) if self._resumes else echoed)
         if not isinstance(echoed, int) or isinstance(echoed, bool):
             return None
         index = self._by_key.get(str(echoed))

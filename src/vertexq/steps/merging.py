@@ -16,9 +16,7 @@ from vertexq.model import Batch
 from vertexq.rows import Reading
 from vertexq.states import BatchState, JobState
 from vertexq.steps.checksum import verify_whole
-from vertexq.steps.matching import ManifestMatch
-from vertexq.steps.parts import is_own
-from vertexq.steps.ranges import RangeLoad, range_pieces, reader_of, source_of
+from vertexq.steps.ranges import RangeLoad, match_of, range_pieces, reader_of, source_of
 from vertexq.steps.services import Services
 from vertexq.steps.writing import standing
 
@@ -130,7 +128,7 @@ async def _spent(services: Services, batch: Batch, part: OutputRange, rows: froz
     for index in rows:
         known[index] = ranks.NOT_FOUND
     submission = services.ledger.submission(batch.submission_id)
-    match = ManifestMatch(services, batch, key_field=submission.key_field if is_own(batch) else "")
+    match = match_of(services, batch, submission)
     reader = reader_of(services, batch, part, match, known)
     lines = RangeSplitter(
         start=part.start, midway=part.start > 0, limit_bytes=services.options.line_limit_bytes

@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 
 import orjson
 
+from vertexq import carried as bits
 from vertexq.families.wire import Wire
 from vertexq.google.checksum import crc32c_text, extend
 from vertexq.intake import Prepared
@@ -67,16 +68,22 @@ class Part:
         self.input_tokens = 0
         self.output_tokens = 0
         self.assumed_rows = 0  # rows that set no limit to their output
+        self._carried = bytearray()
 
     @property
     def estimate(self) -> Estimate:
         """Return what the rows will take, not priced yet."""
         return Estimate(
-            rows=0 if self.aside else self.rows,
+            rows=0 if self.aside else self.rows - bits.count(self._carried),
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
             assumed_rows=self.assumed_rows,
         )
+
+    @property
+    def carried(self) -> bytes:
+        """Return a bit a row: its answer came with the input. Empty when there is none."""
+        return bits.covering(self._carried, self.rows)
 
     def add(self, rows: Sequence[Prepared], *, bytes_limit: int) -> int:
         """Append rows until the input is full; return how many of them went in.
@@ -121,13 +128,19 @@ class Part:
         self.rows += len(entries)
         return len(entries)
 
-    def add_staged(self, row: Prepared, line: bytes) -> None:
-        """Append a row to the manifest only: its ``line`` is where it belongs already."""
+    def add_staged(self, row: Prepared, line: bytes, *, carried: bool = False) -> None:
+        """Append a row to the manifest only: its ``line`` is where it belongs already.
+
+        One that is ``carried`` has its answer there, too, and takes no tokens.
+        """
         entry = b'[%d,%b,"%b",%d,%d]\n' % (
             self.rows, orjson.dumps(row.key), hexlify(row.fingerprint), row.line, extend(0, line),
         )  # fmt: skip
         self.manifest.write(entry)
         self.rows += 1
+        if carried:
+            self._carried = bits.with_row(self._carried, self.rows - 1)
+            return
         self.input_tokens += row.input_tokens
         self.output_tokens += row.output_tokens
         self.assumed_rows += not row.output_tokens

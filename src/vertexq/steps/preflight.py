@@ -36,7 +36,7 @@ def place_of(services: Services, submission: Submission) -> Place:
         model=submission.model,
         staging=options.staging,
         same_region=family_for(submission).same_region,
-        read_in_place=submission.policy.as_is,
+        read_in_place=submission.policy.in_place,
         sources=tuple(GcsUri.parse(uri) for uri in submission.sources) if gcs else (),
     )
 

@@ -49,8 +49,7 @@ class RangeLoad:
         self._full = services.stores.chunk_limits(
             submission.stores, rows=options.chunk_rows, size_bytes=options.chunk_bytes
         )
-        key_field = submission.key_field if is_own(batch) else ""
-        self._match = ManifestMatch(services, batch, key_field=key_field)
+        self._match = match_of(services, batch, submission)
         self._source = source_of(batch, part)
         self._restore(batch, accounts.decode(at.done.state, rows=batch.rows))
 
@@ -301,6 +300,13 @@ def reader_of(
         template=submission.template,
         validate=submission.policy.validate,
         parameters=submission.parameters,
+        carried=batch.carried,
         beside=beside_of(family) if submission.source_kind is SourceKind.BIGQUERY else None,
     )
     return RowReader(context, family.reading(context), known, match)
+
+
+def match_of(services: Services, batch: Batch, submission: Submission) -> ManifestMatch:
+    """Return the second way for a batch's output, by the keys that its input has."""
+    key_field = submission.key_field if is_own(batch) else ""
+    return ManifestMatch(services, batch, key_field=key_field, resumes=submission.policy.resume)

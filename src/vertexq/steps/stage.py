@@ -119,7 +119,7 @@ async def _enter(services: Services, submission: Submission, entry: Entering) ->
         rows = await _checked(services, submission, kept)
         reach(Failpoint.STAGE_CHECKED)
         _check_budget(services, submission, rows.estimate)
-        if submission.policy.as_is:
+        if submission.policy.in_place:
             await enter_as_is(services, submission, rows.pins, entry)
         else:
             await _write(services, submission, rows, entry)
@@ -131,7 +131,7 @@ async def _checked(services: Services, submission: Submission, kept: KeptRows) -
     if submission.source_kind is SourceKind.SPOOL:
         return Rows(pins=[], verdict=None, estimate=submission.estimate, kept=kept)
     pins = await pinned(services, submission)
-    if submission.policy.as_is:
+    if submission.policy.in_place:
         verdict = await checked_as_is(services, submission, pins)
     else:
         verdict = await checked(services, submission, pins, kept)

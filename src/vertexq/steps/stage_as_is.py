@@ -2,6 +2,9 @@
 
 Their lines are ``{"request": …}`` with fields of the producer's own beside it. Answers are matched by the key
 among those fields when Google echoes it, else by the request's fingerprint (``steps/matching.py``).
+
+A submission that resumes has a job's output as its objects. Google takes over rows that have their answer
+there, and runs the others; the former are noted, as they are not paid for a second time.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+from vertexq.check.answered import has_answer
 from vertexq.check.faults import shown
 from vertexq.check.shapes import Group, kind
 from vertexq.check.verdict import Prepared, Verdict, note_keys
@@ -19,14 +23,17 @@ from vertexq.check.walk import Walk
 from vertexq.errors import BadSource, NotFound
 from vertexq.families import family_for
 from vertexq.families.base import NoRequest
+from vertexq.families.wire import parsed
 from vertexq.intake import Intake
+from vertexq.keys import producers_key
 from vertexq.lines import Block, LineSplitter, Oversized
-from vertexq.model import Batch, GcsUri, ObjectInfo, Submission
+from vertexq.model import Batch, Estimate, GcsUri, ObjectInfo, Submission
 from vertexq.sources.whereabouts import Whereabouts
 from vertexq.steps.parts import Part, is_own
 from vertexq.steps.services import Services
 from vertexq.steps.stage_parts import Entering
 from vertexq.steps.stage_sources import closed, intake_of, stored_bytes
+from vertexq.steps.table_names import table_at
 from vertexq.uniqueness import KeyLog
 
 _NOT_BESIDE = frozenset({"request", "response", "status", "processed_time"})
@@ -34,10 +41,13 @@ _NOT_BESIDE = frozenset({"request", "response", "status", "processed_time"})
 
 
 async def unchanged(services: Services, batch: Batch) -> bool:
-    """Tell whether a batch's input is still the generation that was checked; ours always is.
+    """Tell whether a batch's input is still the generation that was checked; ours is, as long as it is there.
 
-    To be asked right before the paid call: an object that somebody replaced holds rows that nobody checked.
+    To be asked right before the paid call: an object that somebody replaced holds rows that nobody checked,
+    and a staged table expires.
     """
+    if table := table_at(batch.input_uri):
+        return await services.bigquery.table(table) is not None
     if not is_own(batch):
         return True
     try:
@@ -50,7 +60,7 @@ async def unchanged(services: Services, batch: Batch) -> bool:
 def replaced(batch: Batch) -> str:
     """Say why a batch whose input has changed is not sent."""
     return (
-        f"{batch.input_uri} was replaced or deleted after it had been checked, so no job was sent; cancel "
+        f"{batch.input_uri} was replaced, deleted, or has expired after it had been checked, so no job was sent; cancel "
         "this submission, and enqueue the object again under another id"
     )
 
@@ -58,11 +68,13 @@ def replaced(batch: Batch) -> str:
 async def checked_as_is(services: Services, submission: Submission, pins: Sequence[ObjectInfo]) -> Verdict:
     """Read every object to its end; raise ``BadSource`` when one of them cannot be a job's input as it is."""
     intake, keys, places = _intake(submission, only_check=True), KeyLog(), Whereabouts()
+    spared = Estimate()
     try:
         for pin in pins:
             places.begin(str(pin.uri), intake.lines)
-            await _check(services, submission, pin, intake, keys)
-        return await asyncio.to_thread(closed, intake, keys, places)
+            spared = _sum(spared, await _check(services, submission, pin, intake, keys))
+        verdict = await asyncio.to_thread(closed, intake, keys, places)
+        return replace(verdict, estimate=_sum(verdict.estimate, spared, sign=-1))
     finally:
         keys.close()
 
@@ -76,7 +88,7 @@ async def enter_as_is(
         part = Part(family_for(submission).wire)
         try:
             async for row, line in _rows(services, pin, intake):
-                part.add_staged(row, line)
+                part.add_staged(row, line, carried=_is_carried(submission, line))
         except BaseException:
             part.close()
             raise
@@ -124,12 +136,16 @@ def _intake(submission: Submission, *, only_check: bool = False) -> Intake:
 
 async def _check(
     services: Services, submission: Submission, pin: ObjectInfo, intake: Intake, keys: KeyLog
-) -> None:
+) -> Estimate:
+    """Check one object; return what its rows would take that have their answer already."""
     family, before, first, rows = family_for(submission), intake.lines, None, 0
     if pin.size_bytes > family.input_limit_bytes:
         raise _too_large(pin, f"{pin.size_bytes:,} bytes", f"{family.input_limit_bytes:,}")
-    async for row, _ in _rows(services, pin, intake):
+    spared = Estimate()
+    async for row, line in _rows(services, pin, intake):
         note_keys((row,), keys)
+        if _is_carried(submission, line):
+            spared = _sum(spared, _alone(row))
         first, rows = first or row, rows + 1
         if row.group != first.group:
             raise BadSource(
@@ -141,6 +157,31 @@ async def _check(
         raise _too_large(pin, f"{rows:,} rows", f"{family.rows_limit:,}")
     if first is None and not intake.fault_count:
         raise BadSource(f"{pin.uri} holds no rows; nothing was sent")
+    return spared
+
+
+def _is_carried(submission: Submission, line: bytes) -> bool:
+    return submission.policy.resume and has_answer(parsed(line) or {})
+
+
+def _alone(row: Prepared) -> Estimate:
+    """Return what one row takes."""
+    return Estimate(
+        rows=1,
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        assumed_rows=not row.output_tokens,
+    )
+
+
+def _sum(one: Estimate, other: Estimate, *, sign: int = 1) -> Estimate:
+    return replace(
+        one,
+        rows=one.rows + sign * other.rows,
+        input_tokens=one.input_tokens + sign * other.input_tokens,
+        output_tokens=one.output_tokens + sign * other.output_tokens,
+        assumed_rows=one.assumed_rows + sign * other.assumed_rows,
+    )
 
 
 def _too_large(pin: ObjectInfo, what: str, limit: str) -> BadSource:
@@ -169,4 +210,9 @@ def _taken(item: Block | Oversized, intake: Intake) -> list[tuple[Prepared, byte
     if isinstance(item, Oversized):
         intake.block(item)
         return []
-    return [(row, line + b"\n") for line in item.lines for row in intake.block(Block(item.offset, [line]))]
+    resumes = intake.policy.resume
+    return [
+        (row._replace(key=producers_key(row.key)) if resumes else row, line + b"\n")
+        for line in item.lines
+        for row in intake.block(Block(item.offset, [line]))
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from dataclasses import replace
+from typing import Protocol
 
 from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_for
@@ -19,6 +20,25 @@ from vertexq.steps.stage_sources import Replaced
 
 MANY_ROWS = 10_000
 """After a part of so many rows all garbage is collected, which takes some 30 ms; else only what is new."""
+
+
+class Staged(Protocol):
+    """A job's input that is where the job will read it: an object, or a table."""
+
+    @property
+    def uri(self) -> object:
+        """Its address, as text says it."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Which state of it was staged."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """How large it is."""
+        ...
 
 
 class Cancelled(Exception):
@@ -58,7 +78,7 @@ class Entering:
         """Return where the next part's objects go."""
         return self._services.options.staging.join(f"{self._submission.id}/{self.batches:05d}")
 
-    async def put(self, part: Part, staged: ObjectInfo | None = None) -> None:
+    async def put(self, part: Part, staged: Staged | None = None) -> None:
         """Upload a part (``staged`` is its input when that is there already), enter it, drop its files."""
         try:
             if self._services.ledger.submission(self._submission.id).cancel_requested:
@@ -93,7 +113,7 @@ class Entering:
         if new.estimate is not None:
             self._estimates.append(new.estimate)
 
-    def _batch(self, part: Part, staged: ObjectInfo | None, manifest: ObjectInfo) -> NewBatch:
+    def _batch(self, part: Part, staged: Staged | None, manifest: ObjectInfo) -> NewBatch:
         submission, options = self._submission, self._services.options
         return NewBatch(
             id=batch_id(submission.id, submission.fingerprint, self.batches),
@@ -111,15 +131,16 @@ class Entering:
             priority=submission.terms.priority,
             estimate=None if part.aside else self._priced(part.estimate),
             labels=submission.labels,
+            carried=part.carried,
             state=BatchState.ASIDE if part.aside else BatchState.READY,
         )
 
     def _priced(self, estimate: Estimate) -> Estimate:
         services = self._services
         today, assumed = services.ledger.now().date(), services.options.assumed_output_tokens
-        return priced(estimate, self._submission.model, today, services.prices, assumed)
         if not family_for(self._submission).writes_text:
             estimate = replace(estimate, assumed_rows=0)
+        return priced(estimate, self._submission.model, today, services.prices, assumed)
 
     async def _upload(self, name: str, file: StagedFile) -> ObjectInfo:
         """Upload a file once: the same bytes stay, other bytes (of an unfinished try) are replaced."""

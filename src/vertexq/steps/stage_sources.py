@@ -15,6 +15,7 @@ from vertexq.families import family_for
 from vertexq.google.checksum import crc32c_text, extend
 from vertexq.intake import Intake
 from vertexq.model import GcsUri, ObjectInfo, Submission
+from vertexq.outputs import final_objects
 from vertexq.sources.kept import KeptRows
 from vertexq.sources.kinds import WILDCARD, listing_prefix, pattern_of
 from vertexq.sources.reader import SourceReader
@@ -159,17 +160,31 @@ async def _looked_up(services: Services, submission: Submission) -> list[ObjectI
     found: dict[str, ObjectInfo] = {}
     for source in submission.sources:
         before = len(found)
-        async for one in _matching(services, GcsUri.parse(source)):
+        uri = GcsUri.parse(source)
+        async for one in _written(services, uri) if uri.name.endswith("/") else _matching(services, uri):
             found[str(one.uri)] = one
             if len(found) > OBJECTS_LIMIT:
                 raise BadSource(
                     f"{source} stands for more than {OBJECTS_LIMIT:,} objects; submit fewer at once"
                 )
+        if len(found) == before and uri.name.endswith("/"):
+            raise BadSource(
+                f"{source} holds no output of a job (predictions.jsonl); name the directory in which it is, "
+                "as the job's outputInfo says"
+            )
         if len(found) == before and WILDCARD in source:
             raise BadSource(
                 f"{source} matches no object; nothing was sent. Check the bucket and the pattern."
             )
     return list(found.values())
+
+
+async def _written(services: Services, directory: GcsUri) -> AsyncIterator[ObjectInfo]:
+    """Yield what a job has left in its output directory, as it is read when the job is ours."""
+    found = [one async for one in services.storage.list(directory) if one.size_bytes]
+    by_name = {one.uri.name.removeprefix(directory.name): one for one in found}
+    for name in final_objects(list(by_name)):
+        yield by_name[name]
 
 
 async def _matching(services: Services, source: GcsUri) -> AsyncIterator[ObjectInfo]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from vertexq import ranks
+from vertexq import carried, ranks
 from vertexq.check.verdict import Prepared
 from vertexq.errors import NotFound, VertexqError
 from vertexq.failpoints import Failpoint, reach
@@ -53,7 +53,7 @@ class _Filling:
         """
         if not self.rests:
             return True
-        if submission.policy.split_conflicts or submission.policy.as_is:
+        if submission.policy.split_conflicts or submission.policy.in_place:
             return False
         options, first = services.options, self.rests[0].batch
         small = self.part.input.size_bytes <= options.batch_bytes // 2
@@ -151,7 +151,7 @@ def _successor(
 ) -> NewBatch:
     batch = filling.rests[0].batch
     estimates = [
-        part_of(rest.batch.estimate, rows=len(rest.rows), of=rest.batch.rows) for rest in filling.rests
+        part_of(rest.batch.estimate, rows=len(rest.rows), of=_estimated(rest.batch)) for rest in filling.rests
     ]
     return NewBatch(
         id=batch_id(submission.id, submission.fingerprint, ordinal),
@@ -172,6 +172,11 @@ def _successor(
         round=batch.round + 1,
         found=ranks.pack(b"".join(rest.inherited() for rest in filling.rests)),
     )
+
+
+def _estimated(batch: Batch) -> int:
+    """Return how many rows a batch's estimate is for: not those whose answer came with the input."""
+    return batch.rows - carried.count(batch.carried)
 
 
 def _for_model(services: Services, new: NewBatch, model: str) -> NewBatch:
