@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # imported when they are first needed: a producer that only e
     from vertexq.stores.base import Store
 
 Source = str | Path | Iterable[object]
-"""A file, ``gs://`` URIs (one, or a list of them), an open stream, a list of paths, or rows."""
+"""A file, ``gs://`` URIs (one, or a list of them), a table, an open stream, a list of paths, or rows."""
 TemplateSource = str | Path | Mapping[str, object]
 """A request with ``{{field}}``: as a mapping, as JSON, or the path of a file that holds it."""
 NO_POLICY = Policy()
@@ -45,8 +45,8 @@ class Client:
 
     Without arguments everything comes from the environment (``config/example.env`` lists the variables); an
     argument wins over its variable. ``ledger_url="none"`` makes a client that needs nothing but the broker:
-    it can only enqueue ``gs://`` sources. Connections are opened when they are first needed. A client may be
-    used by several threads, and must be closed (it is a context manager).
+    it can only enqueue ``gs://`` and ``bq://`` sources. Connections are opened when they are first needed. A
+    client may be used by several threads, and must be closed (it is a context manager).
     """
 
     def __init__(
@@ -92,11 +92,12 @@ class Client:
     ) -> Submission:
         """Enqueue rows; return the submission as the ledger has it.
 
-        ``source`` is a ``gs://`` URI (``*`` and ``**`` are wildcards) or a list of them, the path of a file
-        (JSON Lines, CSV or Parquet, also ``.gz`` and ``.zst``) or a list of ``Path``, a binary stream of JSON
-        Lines, or rows: texts (prompts) and mappings; ``docs/producing.md`` shows the forms. With ``template``
-        (a request with ``{{field}}``) rows are records that fill it. ``key`` names the field that holds each
-        row's key; a row without one is called by its number, from 0. The same ``id`` with the same content is
+        ``source`` is a ``gs://`` URI (``*`` and ``**`` are wildcards) or a list of them, a table
+        (``bq://project.dataset.table``), the path of a file (JSON Lines, CSV or Parquet, also ``.gz`` and
+        ``.zst``) or a list of ``Path``, a binary stream of JSON Lines, or rows: texts (prompts) and
+        mappings; ``docs/producing.md`` shows the forms. With ``template`` (a request with ``{{field}}``) rows
+        are records that fill it. ``key`` names the field, or the column, that holds each row's key; a row
+        without one is called by its number, from 0. The same ``id`` with the same content is
         the same submission, however often it is enqueued; with other content it is an ``IdConflict``.
         ``store`` names where results land: one store, or a list whose first one is read by ``results``.
 
@@ -135,7 +136,7 @@ class Client:
         )  # fmt: skip
         order = order.with_tenant(tenant, label=self._settings.tenant_label).checked()
         if uris := uris_of(source):
-            return self._enqueue(order.for_objects(uris), (), connection)
+            return self._enqueue(order.for_uris(uris), (), connection)
         rows = rows_of(source)
         limit_bytes = self._settings.line_limit_bytes
         with order_for_rows(order, rows, line_limit_bytes=limit_bytes, on_rows=on_rows) as draft:

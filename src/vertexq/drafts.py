@@ -15,6 +15,7 @@ from vertexq.families import family_of
 from vertexq.model import NewSubmission
 from vertexq.orders import Order
 from vertexq.sources.kinds import is_object
+from vertexq.sources.tables import is_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +63,15 @@ def paths_of(source: object) -> list[Path]:
 
 
 def uris_of(source: object) -> list[str]:
-    """Return the ``gs://`` URIs that a source is made of; none when it is of another kind."""
+    """Return the ``gs://`` and ``bq://`` URIs that a source is made of; none when it is of another kind."""
     if isinstance(source, str):
-        return [source] if is_object(source) else []
+        return [source] if is_object(source) or is_table(source) else []
     if not isinstance(source, list | tuple):
         return []
     items = cast("Sequence[object]", source)
-    uris = [one for one in items if isinstance(one, str) and is_object(one)]
+    uris = [str(one) for one in items if is_object(one) or is_table(one)]
     if uris and len(uris) < len(items):
-        raise BadSource("some of these rows are gs:// URIs and some are not; pass URIs or rows, not both")
+        raise BadSource("some of these rows are URIs and some are not; pass URIs or rows, not both")
     return uris
 
 

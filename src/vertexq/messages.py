@@ -45,11 +45,11 @@ class EnqueueMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def to_message(new: NewSubmission) -> dict[str, Any]:
-    """Return the message of a submission whose rows are in Cloud Storage."""
-    if new.source_kind is not SourceKind.GCS:
+    """Return the message of a submission whose rows are in Cloud Storage or in BigQuery."""
+    if new.source_kind is SourceKind.SPOOL:
         raise BadInput(
-            "a producer without a ledger can enqueue gs:// sources only, because rows never pass the broker; "
-            "put the rows in Cloud Storage, or set VERTEXQ_LEDGER_URL"
+            "a producer without a ledger can enqueue gs:// and bq:// sources only, because rows never "
+            "pass the broker; put the rows in Cloud Storage, or set VERTEXQ_LEDGER_URL"
         )
     plain = {name: getattr(new, name) for name in EnqueueMessage.__struct_fields__}
     return plain | {
@@ -89,7 +89,7 @@ def from_message(message: Mapping[str, Any]) -> NewSubmission:
         parameters=parsed.parameters,
         destination=parsed.destination,
     )
-    new = order.checked().for_objects(parsed.source.split("\n"))
+    new = order.checked().for_uris(parsed.source.split("\n"))
     if new.fingerprint != parsed.fingerprint:
         raise BadInput("this is no submission of ours: its fingerprint is not that of its content")
     return new

@@ -17,6 +17,7 @@ from vertexq.model import Estimate, NewSubmission, Policy, SourceKind, Terms
 from vertexq.places import check_labels, check_place
 from vertexq.recipients import recipient_of
 from vertexq.sources.kinds import Format, check_objects, format_of, is_packed
+from vertexq.sources.tables import check_options, check_tables, is_table, place_fault
 from vertexq.sources.template import Template
 from vertexq.terms import checked_terms
 
@@ -111,6 +112,24 @@ class Order:
         asked = {"policy": policy, **{name: getattr(self, name) for name in _IF_ASKED}}
         asked["family"] = "" if self.family == named_by(self.model) else self.family
         return named | {name: value for name, value in asked.items() if value}
+
+    def for_uris(self, uris: Sequence[str]) -> NewSubmission:
+        """Return the submission of what ``uris`` name: ``gs://`` objects, or one table."""
+        return self.for_table(uris) if any(map(is_table, uris)) else self.for_objects(uris)
+
+    def for_table(self, uris: Sequence[str]) -> NewSubmission:
+        """Return the submission of a table; its rows are checked when they are staged."""
+        check_tables(uris)
+        check_options(self.policy, template=self.template)
+        if family_of(self.model, self.family).tables is None:
+            raise BadSource(
+                f"jobs of {self.model} read no tables; put the rows in Cloud Storage or in a file"
+            )
+        if why := place_fault(self.location):
+            raise BadSource(f"{uris[0]} cannot be read: {why}; nothing was sent")
+        identity = orjson.dumps([self.identity(), uris[0]], option=orjson.OPT_SORT_KEYS)
+        digest = blake2b(identity, digest_size=16).hexdigest()
+        return self._submission(SourceKind.BIGQUERY, fingerprint=digest, source=uris[0])
 
     def for_objects(self, uris: Sequence[str]) -> NewSubmission:
         """Return the submission of ``gs://`` objects; their rows are checked when they are staged."""

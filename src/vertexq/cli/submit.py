@@ -28,6 +28,7 @@ from vertexq.cli.standing import say_status
 from vertexq.plain import one_line
 from vertexq.settings import NO_LEDGER, Settings
 from vertexq.sources.kinds import is_object
+from vertexq.sources.tables import is_table
 
 if TYPE_CHECKING:
     from vertexq.client import Source
@@ -38,8 +39,8 @@ def submit(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Files (JSON Lines, CSV, Parquet; .gz, .zst), gs:// URIs (* and ** are wildcards), or - for "
-            "standard input; several of one kind.",
+            help="Files (JSON Lines, CSV, Parquet; .gz, .zst), gs:// URIs (* and ** are wildcards), a table "
+            "bq://PROJECT.DATASET.TABLE, or - for standard input; several of one kind.",
         ),
     ],
     *,
@@ -168,11 +169,13 @@ def _source(given: Sequence[str]) -> Source:
     """Return one source, or several of one kind."""
     for text in given:
         _check(text)
+    if all(map(is_table, given)):
+        return list(given)
     if given == ["-"]:
         return sys.stdin.buffer
     if len({is_object(text) for text in given}) > 1 or "-" in given:
         raise vertexq.BadSource(
-            "name files, or gs:// URIs, or - alone: one submission takes one kind of source"
+            "name files, or gs:// URIs, or one table, or - alone: one submission takes one kind of source"
         )
     return list(given) if is_object(given[0]) else [Path(text) for text in given]
 
@@ -183,9 +186,10 @@ def _check(text: str) -> None:
             "no source was given: name a JSON Lines file, a gs:// URI or - for standard input"
         )
     scheme, separator, _ = text.partition("://")
-    if separator and scheme != "gs":
+    if separator and scheme not in {"gs", "bq"}:
         raise vertexq.BadSource(
-            f"{text} cannot be enqueued: a source is a file, a gs:// URI or - for standard input"
+            f"{text} cannot be enqueued: a source is a file, a gs:// URI, a table "
+            "bq://project.dataset.table, or - for standard input"
         )
 
 

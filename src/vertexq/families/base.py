@@ -8,6 +8,7 @@ from typing import Any
 
 from vertexq.check.base import FieldRules
 from vertexq.errors import BadInput
+from vertexq.families.table_checks import ABSENT, EMPTY_TEXT, NO_OBJECT, TableCheck
 from vertexq.families.wire import Wire
 from vertexq.rows import Read, ReadContext
 
@@ -25,12 +26,26 @@ class TableForm:
     """What a job of the family reads and writes in BigQuery.
 
     ``column`` of the input table holds the request; ``reserved`` are names that a table must not have.
-    ``names_table`` says that a job may be told which table to write.
+    ``names_table`` says that a job may be told which table to write. ``checks`` tell rows that cannot be sent,
+    beside those without a request; ``output_tokens`` is the SQL of the most tokens that a row may answer, 0
+    when it sets no limit.
     """
 
     column: str
     reserved: frozenset[str]
     names_table: bool = True
+    checks: tuple[TableCheck, ...] = ()
+    output_tokens: str = "0"
+
+    @property
+    def all_checks(self) -> tuple[TableCheck, ...]:
+        """Return every check, in the order in which they are asked."""
+        return (ABSENT, EMPTY_TEXT if self.plain else NO_OBJECT, *self.checks)
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether the column holds texts rather than JSON."""
+        return self.column == "content"
 
 
 def anywhere(_model: str, _location: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from vertexq.families.base import Family, NoRequest, TableForm
 from vertexq.families.gemini_reading import reading
 from vertexq.families.gemini_rules import RULES, estimate
+from vertexq.families.table_checks import GEMINI_CHECKS, GEMINI_TOKENS
 
 _REQUEST_FIELDS = frozenset(
     {
@@ -90,5 +91,10 @@ FAMILY = Family(
     check=RULES,
     estimate=estimate,
     resumes=True,
-    tables=TableForm(column="request", reserved=frozenset({"response", "status"})),
+    tables=TableForm(
+        column="request",
+        reserved=frozenset({"response", "status"}),
+        checks=GEMINI_CHECKS,
+        output_tokens=GEMINI_TOKENS,
+    ),
 )

@@ -47,7 +47,7 @@ class Submissions(LedgerPart):
         transaction, which is left open.
         """
         if connection is None:
-            if new.source_kind is SourceKind.GCS and (made := self._at_once(new)):
+            if new.source_kind is not SourceKind.SPOOL and (made := self._at_once(new)):
                 return made, True
             with self._writing() as own:
                 return _enqueue(own, new, chunks)
