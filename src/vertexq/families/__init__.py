@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 from vertexq.errors import BadInput, UnknownModel
-from vertexq.families import automl_image, gemini, gemini_embedding, gemini_tuned, text_embedding
+from vertexq.families import (
+    automl_image,
+    claude,
+    gemini,
+    gemini_embedding,
+    gemini_tuned,
+    open_model,
+    text_embedding,
+)
 from vertexq.families.base import Family
 
 FAMILIES: tuple[Family, ...] = (
@@ -14,6 +22,8 @@ FAMILIES: tuple[Family, ...] = (
     automl_image.FAMILY,
     text_embedding.FAMILY,
     gemini_embedding.FAMILY,
+    claude.FAMILY,
+    open_model.FAMILY,
 )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vertexq.errors import BadInput, NotFound
-from vertexq.simulator.kinds import KINDS
+from vertexq.simulator.kinds import kind_named
 from vertexq.simulator.kinds.base import Kind
 
 TUNED: Final = "tuned"
@@ -28,6 +28,8 @@ _PUBLISHED = (
     ("anthropic", "claude-", "claude"),
     ("meta", "llama-", "open-model"),
     ("openai", "gpt-oss-", "open-model"),
+    ("qwen", "qwen", "open-model"),
+    ("deepseek-ai", "deepseek-", "open-model"),
 )
 _OWN_KINDS = {TUNED: "gemini", "automl-image": "automl-image"}
 _SOURCES = {TUNED: "GENIE", "automl-image": "AUTOML"}
@@ -36,6 +38,7 @@ _PUBLISHER_NAME = re.compile(
 )
 _OWN_NAME = re.compile(r"projects/[^/]+/locations/([^/]+)/models/([^/@]+)(?:@.*)?")
 _NOWHERE = "does-not-exist"
+_NOT_ON_GLOBAL = frozenset({"claude", "open-model"})  # Google's page on locations, read 2026-11-21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,19 +106,22 @@ class Models:
         """Return what kind of model a job's model is; the output of one that was added bears its name."""
         published = _PUBLISHER_NAME.fullmatch(model)
         if published:
-            return _kind(_published_kind(published[1], published[2]))
+            return kind_named(_published_kind(published[1], published[2]))
         with self._lock:
             own = self._own.get(model.rpartition("/")[2].partition("@")[0])
         if own is None or own.kind == TUNED:
-            return _kind("gemini")
-        return replace(_kind(_OWN_KINDS[own.kind]), word=_saying(own.display_name))
+            return kind_named("gemini")
+        return replace(kind_named(_OWN_KINDS[own.kind]), word=_saying(own.display_name))
 
     def check_published(self, publisher: str, model: str, location: str = "") -> None:
         """Raise ``NotFound`` for a publisher's model that is not there, or not in ``location``."""
         name = model.partition("@")[0]
+        kind = _published_kind(publisher, name)
         with self._lock:
             there = name not in self._retired and location in {"", *self._places.get(name, {location})}
-        if not there or _NOWHERE in name or not _published_kind(publisher, name):
+        if location == "global" and kind in _NOT_ON_GLOBAL:
+            there = False
+        if not there or _NOWHERE in name or not kind:
             raise NotFound(f"The PublisherModel {model} does not exist.", status=404, code="NOT_FOUND")
 
     def check_own(self, name: str) -> None:
@@ -140,7 +146,3 @@ def _saying(word: str) -> Callable[[str], str]:
         return word
 
     return said
-
-
-def _kind(name: str) -> Kind:
-    return next((kind for kind in KINDS if kind.name == name), KINDS[0])
