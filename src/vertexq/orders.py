@@ -16,6 +16,7 @@ from vertexq.ids import checked_submission_id, new_submission_id
 from vertexq.model import Estimate, NewSubmission, Policy, SourceKind, Terms
 from vertexq.places import check_labels, check_place
 from vertexq.recipients import recipient_of
+from vertexq.sources.destinations import check_destination
 from vertexq.sources.kinds import Format, check_objects, format_of, is_packed
 from vertexq.sources.tables import check_options, check_tables, is_table, place_fault
 from vertexq.sources.template import Template
@@ -88,6 +89,7 @@ class Order:
                 f"{family.example}; nothing was sent"
             )
         family.parameters(self.parameters)
+        check_destination(self.destination, family, self.location)
         if self.location and (why := family.refusal(self.model, self.location)):
             raise BadInput(f"{why}; nothing was sent")
 

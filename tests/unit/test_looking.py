@@ -13,6 +13,7 @@ from vertexq.states import BatchState, JobState
 from vertexq.steps.looking import is_of, keep_first, works_here
 from vertexq.steps.reconcile import look_wait_s, settle_left_s
 from vertexq.steps.sightings import state_since
+from vertexq.steps.table_names import stem
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FOLDER = "gs://bucket/run/one/00000"
@@ -53,6 +54,9 @@ JOB = Job(
         ({"output_prefix": "gs://bucket/one/00000/a12-abcdefgh/"}, False),
         ({"output_prefix": "gs://other/one/00000/a1-abc", "input_uris": (f"{FOLDER}/input.jsonl",)}, True),
         ({"output_prefix": "gs://other/one/000001/a1-abcdefgh"}, True),
+        ({"output_prefix": f"bq://p.d.{stem('b-1', FOLDER + '/')}_a1_abc"}, True),
+        ({"output_prefix": f"bq://p.d.{stem('b-1', 'gs://other/one/00000/')}_a1_abc"}, False),
+        ({"output_prefix": f"bq://p.d.{stem('b-10', 'gs://other/one/00000/')}_a1_abc"}, True),
         ({"output_prefix": ""}, True),
     ],
 )

@@ -7,12 +7,11 @@ comes later walks the same numbers.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from vertexq.errors import NotFound, Refused, Unreachable
 from vertexq.google.bigquery import BigQuery
-from vertexq.google.bigquery_messages import JobInfo, TableRef
+from vertexq.google.bigquery_messages import JobInfo
 
 TRIES = 4
 """How often a job that failed for a reason that passes is begun again, each time under another id."""
@@ -59,19 +58,8 @@ async def _again(job: JobInfo, failures: int) -> None:
     await asyncio.sleep(_FIRST_WAIT_S * 2 ** (failures - 1))
 
 
-def writing(sql: str, target: TableRef, parameters: Sequence[Mapping[str, object]] = ()) -> dict[str, object]:
-    """Return the configuration of a query whose rows fill ``target``, which is empty or not there."""
-    said: dict[str, object] = {
-        "query": sql,
-        "useLegacySql": False,
-        "destinationTable": target.resource(),
-        "createDisposition": "CREATE_IF_NEEDED",
-        "writeDisposition": "WRITE_EMPTY",
-    }
+def statement(sql: str, parameters: Sequence[Mapping[str, object]] = ()) -> dict[str, object]:
+    """Return the configuration of a query that says itself what it writes."""
+    said: dict[str, object] = {"query": sql, "useLegacySql": False}
     said |= {"parameterMode": "NAMED", "queryParameters": list(parameters)} if parameters else {}
     return {"query": said}
-
-
-def digest(*parts: str) -> str:
-    """Return 40 letters and digits that the parts decide, for the names of jobs and tables."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]

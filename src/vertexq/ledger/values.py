@@ -59,7 +59,11 @@ class NewBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRange:
-    """Bytes ``start`` to ``end`` (exclusive) of one generation of an output object, to be ingested once."""
+    """Bytes ``start`` to ``end`` (exclusive) of one generation of an output object, to be ingested once.
+
+    Of a table (``bq://``) they are rows, as many as ``size_bytes`` says, as they were at ``generation``, an
+    instant in milliseconds since 1970.
+    """
 
     batch_id: str
     object_name: str

@@ -33,14 +33,14 @@ class RunningChecksum:
         """Note that the range was read to its end: now ``value`` is that of all its bytes."""
         self.value = self._all
 
-    def verify(self, *, committed_bytes: int) -> None:
+    def verify(self, *, is_stored: bool) -> None:
         """Raise unless the bytes that arrived are the object's; a part of an object cannot tell.
 
-        Before anything is committed a mismatch is worth another read; after that a person must look.
+        Before anything is stored a mismatch is worth another read; after that a person must look.
         """
         part = self._part
         if part.start == 0 and part.end == part.size_bytes:
-            _compare(part, self._all, is_stored=committed_bytes > 0)
+            _compare(part, self._all, is_stored=is_stored)
 
 
 def verify_whole(parts: Sequence[OutputRange], values: Sequence[int]) -> None:

@@ -47,6 +47,7 @@ from vertexq.steps.looking import folder
 from vertexq.steps.reconcile import adopt, ambiguous, bind, reconcile
 from vertexq.steps.services import Options, Services, seconds
 from vertexq.steps.stage_as_is import replaced, unchanged
+from vertexq.steps.table_names import output_of
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +107,7 @@ async def _send(services: Services, batch: Batch, claim: Claim) -> None:
     if not await unchanged(services, batch):
         park(services, batch, replaced(batch), claim=claim)
         return
-    prefix = folder(batch) + attempt_tag(batch.attempt + 1)
+    prefix = output_of(batch, submission, folder(batch), attempt_tag(batch.attempt + 1))
     bounds = _bounds(options, submission)
     sending = ledger.start_sending(batch, claim=claim, output_prefix=prefix, bounds=bounds)
     if isinstance(sending, Held):

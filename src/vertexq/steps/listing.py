@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vertexq import outputs
+from vertexq.google.messages import is_table
 from vertexq.ledger import Claim, OutputRange
 from vertexq.model import Batch, GcsUri, ObjectInfo
 from vertexq.steps.services import Services
+from vertexq.steps.table_copies import pin_table
 
 
 async def pin_early(services: Services, batch: Batch, claim: Claim) -> list[OutputRange]:
-    """Pin what a running job has exported since the last look; return the batch's ranges."""
+    """Pin what a running job has exported since the last look; return the batch's ranges.
+
+    A table appears when its job has ended.
+    """
+    if is_table(batch.output_prefix):
+        return services.ledger.ranges(batch.id)
     found = await _written(services, batch)
     chosen = outputs.early_objects(list(found))
     return _pin(services, batch, [found[name] for name in chosen], claim, early=True)
@@ -23,6 +30,8 @@ async def pin_final(services: Services, batch: Batch, claim: Claim) -> list[Outp
     With a final file, exports that nobody has begun to read are dropped: it repeats them. Without one the
     exports are the output.
     """
+    if is_table(batch.output_prefix):
+        return await pin_table(services, batch, claim)
     found = await _written(services, batch)
     chosen = outputs.final_objects(list(found))
     pinned = _pin(services, batch, [found[name] for name in chosen], claim, early=False)

@@ -10,6 +10,7 @@ from vertexq.ledger import Ledger, Record
 from vertexq.model import Batch, Job
 from vertexq.states import BatchState, JobState
 from vertexq.steps.services import Services, seconds
+from vertexq.steps.table_names import is_output_of, stem
 
 SKEW_S = 600.0
 """How far the ledger's clock may be ahead of Google's, in seconds."""
@@ -42,20 +43,22 @@ async def _listed(services: Services, batch: Batch, query: str) -> list[Job]:
 def is_of(job: Job, batch: Batch) -> bool:
     """Tell whether a job that bears a batch's id is this ledger's business.
 
-    It is not when it writes to an attempt's folder of the same batch below another staging prefix: then
-    another ledger, which shares the project and was given the same submission, waits for it.
+    It is not when it writes to an attempt's folder of the same batch below another staging prefix, or to a
+    table of one: then another ledger, which shares the project and was given the same submission, waits for
+    it.
     """
     if batch.id not in (job.labels.get("vertexq"), job.display_name):
         return False
     part = "/".join(folder(batch).split("/")[-3:-1])  # the submission and the ordinal
     attempt = re.search(rf"/{re.escape(part)}/a[0-9]+-[a-z2-7]+/?$", job.output_prefix)
-    return attempt is None or works_here(job, batch)
+    return (attempt is None and not is_output_of(batch.id, job.output_prefix)) or works_here(job, batch)
 
 
 def works_here(job: Job, batch: Batch) -> bool:
-    """Tell whether a job reads or writes in the batch's folder, or does not say where it does."""
+    """Tell whether a job reads or writes in the batch's folder or tables, or does not say where it does."""
     places = [uri for uri in (job.output_prefix, *job.input_uris) if uri]
-    return not places or any(uri.startswith(folder(batch)) for uri in places)
+    table = f".{stem(batch.id, folder(batch))}_"
+    return not places or any(uri.startswith(folder(batch)) or table in uri for uri in places)
 
 
 def folder(batch: Batch) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
@@ -11,12 +12,11 @@ from vertexq import accounts, outputs, ranks
 from vertexq.accounts import Merged, Spent
 from vertexq.errors import Conflict, LeaseLost, NotFound
 from vertexq.ledger import Claim, OutputRange
-from vertexq.lines import RangeSplitter
 from vertexq.model import Batch
 from vertexq.rows import Reading
 from vertexq.states import BatchState, JobState
 from vertexq.steps.checksum import verify_whole
-from vertexq.steps.ranges import RangeLoad, match_of, range_pieces, reader_of, source_of
+from vertexq.steps.ranges import RangeLoad, coming_of, match_of, reader_of, source_of
 from vertexq.steps.services import Services
 from vertexq.steps.writing import standing
 
@@ -89,8 +89,8 @@ async def _verify(services: Services, load: RangeLoad) -> None:
     known of an early object some of whose ranges were dropped.
     """
     part = load.part
-    if part.start == 0 and part.end == part.size_bytes:
-        return  # compared before its last rows went in
+    if not part.crc32c or (part.start == 0 and part.end == part.size_bytes):
+        return  # there is none, or it was compared before its last rows went in
     batch = services.ledger.batch(load.batch_id)
     primary = services.ledger.submission(batch.submission_id).stores[0]
     mine = [
@@ -129,15 +129,14 @@ async def _spent(services: Services, batch: Batch, part: OutputRange, rows: froz
         known[index] = ranks.NOT_FOUND
     submission = services.ledger.submission(batch.submission_id)
     match = match_of(services, batch, submission)
-    reader = reader_of(services, batch, part, match, known)
-    lines = RangeSplitter(
-        start=part.start, midway=part.start > 0, limit_bytes=services.options.line_limit_bytes
-    )
-    async for _, data in range_pieces(services.storage, part, lines, part.start - (part.start > 0)):
-        for item in lines.feed(data):
-            if not match.loaded and match.is_needed(item):
-                await match.load(known)
-            reader.read(item, Reading())
-    for item in lines.close():
+    reader = reader_of(services, batch, submission, part, match, known)
+    coming = coming_of(services, batch, part, part.start)
+    async with aclosing(coming.pieces(())) as pieces:
+        async for piece in pieces:
+            for item in piece.items:
+                if not match.loaded and match.is_needed(item):
+                    await match.load(known)
+                reader.read(item, Reading())
+    for item in coming.last().items:
         reader.read(item, Reading())
     return Spent(usage=reader.usage, cost_pusd=reader.cost_pusd)

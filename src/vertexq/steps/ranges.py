@@ -1,9 +1,9 @@
-"""One range of one output object on its way into the stores: read, split, judge, commit, chunk by chunk."""
+"""One range of a job's output on its way into the stores: what comes is judged and committed, by chunks."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 from typing import Self
@@ -14,17 +14,19 @@ from vertexq.errors import BadOutput
 from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_for
 from vertexq.families.beside import beside_of
-from vertexq.google.storage import Storage
+from vertexq.google.messages import is_table
 from vertexq.ledger import Claim, OutputRange
-from vertexq.lines import Block, Oversized, RangeSplitter
-from vertexq.model import Batch, GcsUri, SourceKind, Submission
+from vertexq.lines import Block, Oversized
+from vertexq.model import Batch, SourceKind, Submission
 from vertexq.results import Chunk, Progress, SourceRange
 from vertexq.rows import ReadContext, Reading, RowReader
-from vertexq.steps.checksum import RunningChecksum
 from vertexq.steps.collecting import not_collecting
+from vertexq.steps.coming import Coming, Piece
 from vertexq.steps.matching import ManifestMatch
+from vertexq.steps.object_bytes import ObjectBytes
 from vertexq.steps.parts import is_own
 from vertexq.steps.services import Services
+from vertexq.steps.table_pages import TableRows, instance_columns
 from vertexq.steps.writing import ChunkWriter, Standing, standing
 
 _CUT_OFF = "the object ends within this line"
@@ -51,7 +53,7 @@ class RangeLoad:
         )
         self._match = match_of(services, batch, submission)
         self._source = source_of(batch, part)
-        self._restore(batch, accounts.decode(at.done.state, rows=batch.rows))
+        self._restore(batch, submission, accounts.decode(at.done.state, rows=batch.rows))
 
     @classmethod
     async def begin(cls, services: Services, batch: Batch, part: OutputRange, claim: Claim) -> Self:
@@ -65,13 +67,10 @@ class RangeLoad:
         if self._position >= self.part.end:
             return True
         writer = ChunkWriter(self._services, self._at, fence=self._claim.fence)
-        midway = self.part.start > 0 and self._position == self.part.start
-        limit_bytes = self._services.options.line_limit_bytes
-        lines = RangeSplitter(start=self._position, midway=midway, limit_bytes=limit_bytes)
-        coming = range_pieces(self._services.storage, self.part, lines, self._position - midway)
+        pieces = self._coming.pieces(self._at.stops)
         with not_collecting():
-            async with writer, aclosing(coming):
-                return await self._load(coming, lines, writer, ends_at)
+            async with writer, aclosing(pieces):
+                return await self._load(pieces, writer, ends_at)
 
     @property
     def account(self) -> RangeAccount:
@@ -84,45 +83,37 @@ class RangeLoad:
             told=frozenset(self._told),
             quarantined_lines=self._quarantined_lines,
             lines=self._lines,
-            crc32c=self._checksum.value,
+            crc32c=self._coming.checksum,
             ahead=self._ahead,
         )
 
-    def _restore(self, batch: Batch, done: RangeAccount) -> None:
+    def _restore(self, batch: Batch, submission: Submission, done: RangeAccount) -> None:
         """Go on with an account; what others have found meanwhile is known, too."""
         self._base = ranks.unpack(batch.found, rows=batch.rows)
         self._ahead = done.ahead or bool(self._at.stops)
         self._own, self._told = bytearray(done.own), set(done.told)
         self._quarantined_lines, self._lines, self._repeated = done.quarantined_lines, done.lines, 0
-        self._checksum = RunningChecksum(self.part, done.crc32c)
+        self._coming = coming_of(self._services, batch, self.part, self._position, checksum=done.crc32c)
         known = accounts.known_to(self._base, done.own)
-        self._reader = reader_of(self._services, batch, self.part, self._match, known)
+        self._reader = reader_of(self._services, batch, submission, self.part, self._match, known)
         self._reader.usage, self._reader.cost_pusd = done.usage, done.cost_pusd
         self._reader.costs = dict(done.costs)
 
-    async def _load(
-        self,
-        coming: AsyncGenerator[tuple[int, bytes]],
-        lines: RangeSplitter,
-        writer: ChunkWriter,
-        ends_at: float,
-    ) -> bool:
-        reading, stops = Reading(), self._at.stops
-        async for start, data in coming:
-            for at, piece in _cut(start, data, stops):
-                for item in lines.feed(piece):
-                    await self._take(item, reading)
-                self._checksum.follow(piece, piece_start=at, position=lines.position)
-                if lines.position in stops or self._is_full(reading, lines.position - self._position):
-                    await self._put(writer, reading, lines.position)
-                    reading = Reading()
-                    if time.monotonic() >= ends_at:
-                        return False
-        self._checksum.verify(committed_bytes=self._position - self.part.start)
-        self._checksum.complete()
-        await self._take_last(lines, reading)
-        end = min(max(lines.position, self.part.end), self.part.size_bytes)
-        await self._put(writer, reading, end)
+    async def _load(self, pieces: AsyncGenerator[Piece], writer: ChunkWriter, ends_at: float) -> bool:
+        reading, size_bytes, stops = Reading(), 0, self._at.stops
+        async for piece in pieces:
+            for item in piece.items:
+                await self._take(item, reading)
+            size_bytes += piece.size_bytes
+            if piece.position in stops or self._is_full(reading, size_bytes):
+                await self._put(writer, reading, piece.position)
+                reading, size_bytes = Reading(), 0
+                if time.monotonic() >= ends_at:
+                    return False
+        self._coming.check(is_stored=self._position > self.part.start)
+        last = self._coming.last()
+        await self._take_last(last, reading)
+        await self._put(writer, reading, last.position)
         return True
 
     async def _take(self, item: Block | Oversized, reading: Reading) -> None:
@@ -142,9 +133,9 @@ class RangeLoad:
             if not part.done:
                 raise NotYet(f"{self.part.id} waits for {part.id}")
 
-    async def _take_last(self, lines: RangeSplitter, reading: Reading) -> None:
+    async def _take_last(self, rest: Piece, reading: Reading) -> None:
         """Judge a last line without its end; an early object's is left out when it is no row yet."""
-        for item in lines.close():
+        for item in rest.items:
             last = Reading()
             await self._take(item, last)
             reading.rows += last.rows
@@ -235,41 +226,6 @@ class NotYet(Exception):
     """A range must wait until those before it are done."""
 
 
-async def range_pieces(
-    storage: Storage, part: OutputRange, lines: RangeSplitter, start: int
-) -> AsyncGenerator[tuple[int, bytes]]:
-    """Yield a range's bytes from ``start`` on, with their offsets, and then what its last line still lacks.
-
-    What is yielded must be fed to ``lines``, which knows whether a line has begun that has not ended.
-    """
-    uri, generation = GcsUri.parse(part.object_name), part.generation
-    main = storage.download(uri, generation=generation, start=start, end=part.end)
-    async with aclosing(main):
-        async for data in main:
-            yield start, data
-            start += len(data)
-    if not lines.is_within or start >= part.size_bytes:
-        return
-    behind = storage.download(uri, generation=generation, start=start, end=part.size_bytes)
-    async with aclosing(behind):
-        async for data in behind:
-            ends = data.find(b"\n") + 1
-            yield start, data[: ends or None]
-            start += len(data)
-            if ends:
-                return
-
-
-def _cut(start: int, data: bytes, stops: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    """Yield ``data`` in pieces that end at each stop within it."""
-    at = start
-    for stop in stops:
-        if at < stop < start + len(data):
-            yield at, data[at - start : stop - start]
-            at = stop
-    yield at, data[at - start :] if at > start else data
-
-
 def source_of(batch: Batch, part: OutputRange) -> SourceRange:
     """Return the range as a store's progress knows it."""
     return SourceRange(
@@ -281,12 +237,27 @@ def source_of(batch: Batch, part: OutputRange) -> SourceRange:
     )
 
 
+def coming_of(
+    services: Services, batch: Batch, part: OutputRange, position: int, *, checksum: int = 0
+) -> Coming:
+    """Return what reads a range from ``position`` on: rows of a table, or bytes of an object."""
+    limit_bytes = services.options.line_limit_bytes
+    if is_table(part.object_name):
+        inside = instance_columns(family_for(batch))
+        return TableRows(services.bigquery, part, position=position, limit_bytes=limit_bytes, inside=inside)
+    return ObjectBytes(services.storage, part, position=position, checksum=checksum, limit_bytes=limit_bytes)
+
+
 def reader_of(
-    services: Services, batch: Batch, part: OutputRange, match: ManifestMatch, known: bytearray
+    services: Services,
+    batch: Batch,
+    submission: Submission,
+    part: OutputRange,
+    match: ManifestMatch,
+    known: bytearray,
 ) -> RowReader:
     """Return what reads a range's lines; prices are those of the day the job was sent."""
     sent_on = (batch.sent_at or batch.created_at).date()
-    submission = services.ledger.submission(batch.submission_id)
     family = family_for(batch)
     context = ReadContext(
         submission_id=batch.submission_id,
@@ -296,7 +267,7 @@ def reader_of(
         source_object=part.object_name,
         source_generation=part.generation,
         own_keys=is_own(batch),
-        price=services.prices.price_of(batch.model, sent_on),
+        price=services.prices.price_of(batch.model, sent_on, online=batch.online),
         template=submission.template,
         validate=submission.policy.validate,
         parameters=submission.parameters,

@@ -26,6 +26,7 @@ from vertexq.sources.kept import KeptRows
 from vertexq.spool import unpack
 from vertexq.states import SubmissionState
 from vertexq.steps.collecting import not_collecting
+from vertexq.steps.destinations import check_dataset
 from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import park, with_lease
 from vertexq.steps.parts import PartWriter
@@ -78,6 +79,7 @@ async def _stage(services: Services, submission: Submission, claim: Claim) -> No
         model = await staged_model(services, submission)
         submission = replace(submission, model=model.name)
         await preflight(services, submission)
+        await check_dataset(services, submission)
         entry = await _entered(services, submission, claim, again=again)
     except BadInput as error:
         _reject(services, submission, str(error), claim)

@@ -1,0 +1,127 @@
+"""The rows of one range of an output table, as the lines that a file would hold; positions are row numbers.
+
+What is read is a copy that nobody changes: so a page holds the same rows however often it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+
+from vertexq.errors import BadOutput, NotFound
+from vertexq.families import Family
+from vertexq.google.bigquery import BigQuery
+from vertexq.google.bigquery_messages import TablePage, TableRef
+from vertexq.google.messages import Unreadable
+from vertexq.google.table_lines import TableLines
+from vertexq.ledger import OutputRange
+from vertexq.lines import HEAD_BYTES, Block, Oversized
+from vertexq.steps.coming import Piece
+from vertexq.steps.table_names import copy_of
+
+PAGE_ROWS = 1_000
+_PIECE_ROWS = 100
+_INSTANCE = frozenset({"content", "mimeType", "task_type", "title"})
+
+
+def instance_columns(family: Family) -> frozenset[str]:
+    """Return the columns of a family's output tables that its output files hold in ``instance``."""
+    return _INSTANCE if family.tables is not None and family.tables.column in _INSTANCE else frozenset()
+
+
+class TableRows:
+    """Reads a range of a table's copy from row ``position`` on.
+
+    ``inside`` names the columns that a file holds within an object ``instance``.
+    """
+
+    checksum = 0
+
+    def __init__(
+        self,
+        bigquery: BigQuery,
+        part: OutputRange,
+        *,
+        position: int,
+        limit_bytes: int,
+        inside: frozenset[str] = frozenset(),
+    ) -> None:
+        self._bigquery, self._part = bigquery, part
+        self._copy = copy_of(part.object_name, part.generation)
+        self._position = position
+        self._limit_bytes = limit_bytes
+        self._inside = inside
+
+    async def pieces(self, stops: Sequence[int]) -> AsyncGenerator[Piece]:
+        """Yield the rows, a page at a time, in pieces of a hundred or less."""
+        found = await self._bigquery.table(self._copy)
+        if found is None:
+            raise NotFound(_gone(self._part, self._copy), status=404)
+        lines, end = TableLines(found.columns, inside=self._inside), self._part.end
+        while self._position < end:
+            most = min(PAGE_ROWS, end - self._position)
+            page = await self._bigquery.rows(self._copy, start=self._position, most=most)
+            self._check(page)
+            for start, cells in _runs(self._position, page.cells, stops):
+                yield self._piece(start, cells, lines)
+
+    def check(self, *, is_stored: bool) -> None:
+        """Find nothing wrong: each page was checked when it came."""
+        del is_stored
+
+    def last(self) -> Piece:
+        """Return no row: all are whole."""
+        return Piece((), self._part.end, 0)
+
+    def _piece(self, start: int, cells: Sequence[Sequence[object]], lines: TableLines) -> Piece:
+        """Return rows as blocks of one line each, so that each one's number is its offset."""
+        items: list[Block | Oversized] = []
+        size_bytes = 0
+        for number, row in enumerate(cells, start=start):
+            line = self._line(row, lines)
+            size_bytes += len(line)
+            too_long = len(line) > self._limit_bytes
+            items.append(
+                Oversized(number, len(line), line[:HEAD_BYTES]) if too_long else Block(number, [line])
+            )
+        self._position = start + len(cells)
+        return Piece(items, self._position, size_bytes)
+
+    def _line(self, row: Sequence[object], lines: TableLines) -> bytes:
+        try:
+            return lines.line(row)
+        except Unreadable as error:
+            raise BadOutput(f"{self._part.object_name}: {error}; {_CHANGED}") from error
+
+    def _check(self, page: TablePage) -> None:
+        """Raise ``BadOutput`` unless the copy has as many rows as when it was pinned, and gives them."""
+        part = self._part
+        if page.total != part.size_bytes or not page.cells:
+            raise BadOutput(
+                f"{part.object_name}: its copy {self._copy} had {part.size_bytes} rows and has {page.total} "
+                f"now, of which {len(page.cells)} came from number {self._position} on; {_CHANGED}"
+            )
+
+
+_CHANGED = (
+    "somebody changed the copy while it was read. Rows of it are in the store already and may be wrong: "
+    "run the submission again under another id"
+)
+
+
+def _gone(part: OutputRange, copy: TableRef) -> str:
+    return (
+        f"{part.object_name} is not read to its end, and the copy {copy} that was read is gone: it was "
+        "deleted or has expired. What was read is in the store; run the submission again under another id "
+        "for the rest"
+    )
+
+
+def _runs(
+    start: int, cells: Sequence[Sequence[object]], stops: Sequence[int]
+) -> Iterator[tuple[int, Sequence[Sequence[object]]]]:
+    """Yield a page's rows in runs that end at each stop within it, with the number of the first."""
+    at, end = start, start + len(cells)
+    while at < end:
+        upto = min([at + _PIECE_ROWS, end, *(stop for stop in stops if at < stop)])
+        yield at, cells[at - start : upto - start]
+        at = upto
