@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +13,8 @@ class Bounds:
     """What must hold when a job is sent; None is no bound. Money is in pico-dollars.
 
     Jobs, rows and tokens count what is in flight in one project, location and family. A batch larger than
-    the bound on rows or tokens is sent when nothing else is in flight.
+    the bound on rows or tokens is sent when nothing else is in flight. The families in ``family_jobs`` may
+    have so many jobs at once in a project: for them all of its locations are one.
     """
 
     jobs: int
@@ -19,6 +22,11 @@ class Bounds:
     tokens: int | None = None
     daily_pusd: int | None = None  # of the project, since midnight UTC
     budget_pusd: int | None = None  # of the submission
+    family_jobs: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def of(self, family: str) -> Self:
+        """Return the bounds that hold for a family."""
+        return replace(self, jobs=min(self.jobs, self.family_jobs.get(family, self.jobs)))
 
 
 class HeldBy(StrEnum):

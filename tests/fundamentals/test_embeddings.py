@@ -65,7 +65,7 @@ async def test_failing_rows_are_failed_and_missing_ones_missing_once_each(house:
 
 
 async def test_texts_that_come_back_as_numbers_find_their_rows(house: House) -> None:
-    """``"007"`` comes back as 7 when all texts look like numbers; two that become the same are not guessed."""
+    """``"007"`` comes back as 7 when all texts look like numbers; what may be two rows is not guessed."""
     house.simulator.behaviours.set(Behaviour(echo=Echo.COERCED))
     rows = [{"key": text, "content": text} for text in ("007", "12", "3.50", "9", "09")]
 

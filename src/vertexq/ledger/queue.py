@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
     text,
     union_all,
@@ -86,41 +87,46 @@ class Queue(LedgerPart):
     ) -> list[str]:
         """Make the batches due whose turn it is, and return their ids in that order.
 
-        ``bounds`` holds for each family. Tenants share the slots by weight (``shares``, 1.0 for all others):
-        the order is by (jobs of the tenant in flight + its n-th batch that waits) / weight. Within a tenant
-        the higher priority comes first, then the submission with fewer batches in flight, then the older
-        one. Only batches of running submissions have a turn. Any number of callers do no harm.
+        ``bounds`` holds for each family; those with a number of jobs of their own wait in one line for all
+        locations of the project, and any of these may be handed out here. Tenants share the slots by weight
+        (``shares``, 1.0 for all others): the order is by (jobs of the tenant in flight + its n-th batch that
+        waits) / weight. Within a tenant the higher priority comes first, then the submission with fewer
+        batches in flight, then the older one. Only batches of running submissions have a turn. Any number of
+        callers do no harm.
         """
-        place = and_(batches.c.project == project, batches.c.location == location)
         with self._reading() as connection:
-            if not list(_open_families(connection, place, bounds)):
+            if not list(_open_lines(connection, project, location, bounds)):
                 return []
         with self._writing() as connection:
-            _lock(connection, project, location)
+            _lock(connection, project)
             return [
                 batch_id
-                for family, flight in list(_open_families(connection, place, bounds))
-                for batch_id in _hand_out(connection, and_(place, family), flight, bounds, shares)
+                for line in list(_open_lines(connection, project, location, bounds))
+                for batch_id in _hand_out(connection, *line, shares)
             ]
 
 
-def _lock(connection: Connection, project: str, location: str) -> None:
-    """Let one caller at a time hand out in a place: the pipeline stays small. SQLite has one writer."""
+def _lock(connection: Connection, project: str) -> None:
+    """Let one caller at a time hand out in a project: the pipeline stays small. SQLite has one writer."""
     if connection.dialect.name != "sqlite":
         key = text("SELECT pg_advisory_xact_lock(hashtextextended(:place, 1))")
-        connection.execute(key, {"place": f"{project}/{location}"})
+        connection.execute(key, {"place": project})
 
 
-def _open_families(
-    connection: Connection, place: ColumnElement[bool], bounds: Bounds
-) -> Iterator[tuple[ColumnElement[bool], _Flight]]:
-    """Yield the families that have batches waiting and room for them."""
-    families = select(batches.c.family).where(place, _WAITS).distinct()
+def _open_lines(
+    connection: Connection, project: str, location: str, bounds: Bounds
+) -> Iterator[tuple[ColumnElement[bool], _Flight, Bounds]]:
+    """Yield the families that have batches waiting and room for them, with what bounds each."""
+    b = batches.c
+    everywhere, here = b.project == project, b.location == location
+    in_line = or_(here, b.family.in_(sorted(bounds.family_jobs))) if bounds.family_jobs else here
+    families = select(b.family).where(everywhere, in_line, _WAITS).distinct()
     for (name,) in connection.execute(families).all():
-        family = batches.c.family == name
-        flight = _flight(connection, and_(place, family))
-        if flight.room(bounds):
-            yield family, flight
+        line = and_(everywhere, b.family == name)
+        where = line if name in bounds.family_jobs else and_(line, here)
+        flight, own = _flight(connection, where), bounds.of(name)
+        if flight.room(own):
+            yield where, flight, own
 
 
 def _flight(connection: Connection, where: ColumnElement[bool]) -> _Flight:

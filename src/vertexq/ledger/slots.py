@@ -60,15 +60,12 @@ def _lock(connection: Connection, batch: Batch) -> None:
 def _held(connection: Connection, batch: Batch, bounds: Bounds, now: datetime) -> Iterator[Held]:
     """Yield every bound that is in the way."""
     b = batches.c
-    flying = and_(
-        b.project == batch.project,
-        b.location == batch.location,
-        b.family == batch.family,
-        b.state.in_(sorted(BATCH_ACTIVE)),
-    )
+    flying = and_(b.project == batch.project, b.family == batch.family, b.state.in_(sorted(BATCH_ACTIVE)))
+    if batch.family not in bounds.family_jobs:
+        flying = and_(flying, b.location == batch.location)
     query = select(func.count(), func.sum(b.rows), func.sum(b.estimate_tokens)).where(flying)
     jobs, rows, tokens = (int(value or 0) for value in connection.execute(query).one())
-    yield from _over(HeldBy.JOBS, jobs, 1, bounds.jobs)
+    yield from _over(HeldBy.JOBS, jobs, 1, bounds.of(batch.family).jobs)
     if jobs:
         yield from _over(HeldBy.ROWS, rows, batch.rows, bounds.rows)
         wanted = batch.estimate.tokens if batch.estimate else 0

@@ -15,6 +15,7 @@ it waits, longer each time up to ``Backoff.longest_s``, says why in the ledger, 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import NamedTuple
 
 import structlog
@@ -41,7 +42,7 @@ from vertexq.model import Batch, Job, Submission
 from vertexq.money import held_sentence
 from vertexq.rounds import RESTS
 from vertexq.states import BatchState, SubmissionState
-from vertexq.steps.dispatch import dispatch
+from vertexq.steps.dispatch import dispatch, in_flight_bounds
 from vertexq.steps.leases import park, with_lease
 from vertexq.steps.looking import folder
 from vertexq.steps.reconcile import adopt, ambiguous, bind, reconcile
@@ -122,10 +123,8 @@ async def _send(services: Services, batch: Batch, claim: Claim) -> None:
 
 
 def _bounds(options: Options, submission: Submission) -> Bounds:
-    return Bounds(
-        jobs=options.running_jobs,
-        rows=options.rows_in_flight,
-        tokens=options.tokens_in_flight,
+    return replace(
+        in_flight_bounds(options),
         daily_pusd=options.daily_cap_pusd,
         budget_pusd=submission.terms.budget_pusd,
     )

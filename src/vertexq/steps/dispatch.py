@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import structlog
 
+from vertexq.families import FAMILIES
 from vertexq.ledger import Bounds
 from vertexq.names import TaskName
 from vertexq.steps.services import Options, Services
 
 log = structlog.get_logger(__name__)
+
+FAMILY_JOBS = {family.name: family.slots for family in FAMILIES if family.slots is not None}
+"""Families of which Google runs no more than so many jobs at once in a project."""
 
 
 async def dispatch(services: Services, project: str, location: str) -> None:
@@ -28,4 +32,9 @@ async def dispatch(services: Services, project: str, location: str) -> None:
 
 def in_flight_bounds(options: Options) -> Bounds:
     """Return what may be in flight of one family in one place."""
-    return Bounds(jobs=options.running_jobs, rows=options.rows_in_flight, tokens=options.tokens_in_flight)
+    return Bounds(
+        jobs=options.running_jobs,
+        rows=options.rows_in_flight,
+        tokens=options.tokens_in_flight,
+        family_jobs=FAMILY_JOBS,
+    )

@@ -12,6 +12,7 @@ from vertexq.families.wire import parsed
 from vertexq.keys import producers_key
 from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.model import Batch, GcsUri
+from vertexq.ranks import is_own as is_answered_here
 from vertexq.steps.parts import read_manifest_line
 from vertexq.steps.services import Services
 
@@ -21,7 +22,8 @@ class ManifestMatch:
 
     Nothing is loaded while every line carries our key. When one does not, the manifest of the batch is read
     once: of each row its key, its fingerprint and its index, some 60 MB for 200,000 rows, whatever the rows
-    hold. Rows with the same request are interchangeable: each answer takes the first of them that has none.
+    hold. Rows with the same request are interchangeable: each answer takes the first of them that has none
+    of this batch's own. An echo in which texts became numbers is matched when only one request can be meant.
     With ``key_field`` the rows have keys of the producer's in that field, and none of ours; with ``resumes``
     also keys that an earlier job of ours has given them.
     """
@@ -40,13 +42,14 @@ class ManifestMatch:
         self._digests: list[bytes] = []
         self._by_key: dict[str, int] = {}
         self._by_digest: dict[bytes, int | list[int]] = {}  # a list only where requests are the same
+        self._retyped: dict[bytes, bytes | None] = {}  # by the fingerprint of a re-typed echo; None: several
 
     def __call__(self, line: bytes) -> tuple[int, str] | None:
         """Return (index, producer's key) of the row whose answer ``line`` is, or None."""
         row = parsed(line) if self.loaded else None
         if row is None:
             return None
-        digest = self._wire.digest(row)
+        digest = self._digest(row)
         index = self._keyed(row, digest)
         if index is None and digest is not None:
             index = self._first_open(digest)
@@ -85,11 +88,22 @@ class ManifestMatch:
             self._digests.append(row.fingerprint)
             if self._key_field:
                 self._by_key[row.key] = row.index
+            if row.retyped:
+                known = self._retyped.setdefault(row.retyped, row.fingerprint)
+                self._retyped[row.retyped] = known if known == row.fingerprint else None
             before = self._by_digest.setdefault(row.fingerprint, row.index)
             if isinstance(before, list):
                 before.append(row.index)
             elif before != row.index:
                 self._by_digest[row.fingerprint] = [before, row.index]
+
+    def _digest(self, row: dict[str, Any]) -> bytes | None:
+        """Return the fingerprint of the request that a line echoes."""
+        digest = self._wire.digest(row)
+        if digest in self._by_digest or not self._retyped:
+            return digest
+        retyped = self._wire.retyped_digest(self._wire.echo(row))
+        return self._retyped.get(retyped) if retyped else digest
 
     def _keyed(self, row: dict[str, Any], digest: bytes | None) -> int | None:
         """Return the row with the echoed key.
@@ -106,8 +120,8 @@ class ManifestMatch:
         return index if index is not None and digest in (None, self._digests[index]) else None
 
     def _first_open(self, digest: bytes) -> int | None:
-        """Return the first row with this request that has no answer yet, or the first of all."""
+        """Return the first row with this request that this batch has not answered, or the first of all."""
         found = self._by_digest.get(digest)
         if not isinstance(found, list):
             return found
-        return next((index for index in found if not self._ranks[index]), found[0])
+        return next((index for index in found if not is_answered_here(self._ranks[index])), found[0])

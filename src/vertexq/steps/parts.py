@@ -107,7 +107,10 @@ class Part:
             if size_bytes > bytes_limit and index:
                 break
             add_line(line)
-            add_entry(b'[%d,%b,"%b",%d,%d]\n' % (index, key, hexlify(digest), number, crc32c(0, line)))
+            note = b"" if keyed else _retyped(wire, request)
+            add_entry(
+                b'[%d,%b,"%b",%d,%d%b]\n' % (index, key, hexlify(digest), number, crc32c(0, line), note)
+            )
             tokens += given
             answers += answered
             if not answered:
@@ -133,8 +136,9 @@ class Part:
 
         One that is ``carried`` has its answer there, too, and takes no tokens.
         """
-        entry = b'[%d,%b,"%b",%d,%d]\n' % (
-            self.rows, orjson.dumps(row.key), hexlify(row.fingerprint), row.line, extend(0, line),
+        note = b"" if self.wire.key else _retyped(self.wire, line)
+        entry = b'[%d,%b,"%b",%d,%d%b]\n' % (
+            self.rows, orjson.dumps(row.key), hexlify(row.fingerprint), row.line, extend(0, line), note,
         )  # fmt: skip
         self.manifest.write(entry)
         self.rows += 1
@@ -224,7 +228,10 @@ def is_own(batch: Batch) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ManifestLine:
-    """What the manifest says about one row; ``reason`` only when it was set aside."""
+    """What the manifest says about one row; ``reason`` only when it was set aside.
+
+    ``retyped`` is a second fingerprint, of a keyless row with texts that look like numbers.
+    """
 
     index: int
     key: str
@@ -235,7 +242,16 @@ class ManifestLine:
 
 
 def read_manifest_line(line: bytes) -> ManifestLine:
-    """Read ``[index, key, fingerprint in hex, source line, crc32c of the staged line, reason?]``."""
+    """Read ``[index, key, fingerprint, source line, crc32c of the staged line, reason?, retyped?]``."""
     index, key, digest, number, *rest = orjson.loads(line)
+    retyped: bytes = b""
     crc32c = rest[0] if rest else 0
-    return ManifestLine(index, key, bytes.fromhex(digest), number, crc32c, rest[1] if len(rest) > 1 else "")
+    reason = rest[1] if len(rest) > 1 else ""
+    retyped = bytes.fromhex(rest[2]) if len(rest) > 2 else b""  # noqa: PLR2004
+    return ManifestLine(index, key, bytes.fromhex(digest), number, crc32c, reason, retyped)
+
+
+def _retyped(wire: Wire, request: bytes) -> bytes:
+    """Return the end of a keyless row's entry: by what an echo is known in which texts became numbers."""
+    digest = wire.retyped_digest(orjson.loads(request))
+    return b"" if digest is None else b',"","%b"' % hexlify(digest)
