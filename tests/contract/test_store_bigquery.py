@@ -28,6 +28,8 @@ def simulated_bigquery() -> Iterator[str]:
 class TestBigQueryStore(StoreContract):
     """A table of the test's own in one simulated dataset."""
 
+    keeps_numbers_whole = True
+
     @pytest.fixture
     def store_url(self, simulated_bigquery: str) -> str:
         """Name a table nobody used."""

@@ -18,6 +18,7 @@ from vertexq.testing.store_rows import SUBMISSION
 class TestJsonlStore(StoreContract):
     """A directory of the test's own."""
 
+    keeps_numbers_whole = True
     finds_repeats_itself = False
 
     @pytest.fixture

@@ -8,4 +8,5 @@ from tests.contract.gcs_files import GcsFilesContract
 class TestJsonlGcsStore(GcsFilesContract):
     """Plain lines."""
 
+    keeps_numbers_whole = True
     scheme = "jsonl+gs"

@@ -18,7 +18,7 @@ from vertexq.errors import BadInput, BadSettings
 from vertexq.results import Chunk, Outcome, QuarantinedLine, Result, Row, SourceRange
 from vertexq.stores import Store, open_store
 from vertexq.stores.base import Committed
-from vertexq.stores.columns import JSON_COLUMNS, decode, result_of
+from vertexq.stores.columns import JSON_COLUMNS, VECTOR_COLUMN, decode, result_of
 from vertexq.stores.poison import beats
 from vertexq.testing import StoreContract
 from vertexq.testing.store_rows import SUBMISSION, bad_line, chunk, full_row, row
@@ -26,11 +26,13 @@ from vertexq.webhooks.messages import MESSAGE_BYTES, messages_of
 from vertexq.webhooks.store import WebhookStore
 
 _EMPTY: dict[str, Any] = dict.fromkeys(Row._fields)
-_JSON_NAMES = frozenset(Row._fields[at] for at in JSON_COLUMNS)
+_JSON_NAMES = frozenset(Row._fields[at] for at in (*JSON_COLUMNS, VECTOR_COLUMN))
 
 
 class TestWebhookStore(StoreContract):
     """A receiver on loopback; the outbox is in a ledger of the test's own."""
+
+    keeps_numbers_whole = True
 
     home: Path
     receiving: Receiver

@@ -82,6 +82,7 @@ class TableInfo:
     etag: str
     created: str
     columns: tuple[TableColumn, ...]
+    kind: str = "TABLE"  # or VIEW, EXTERNAL, …
     rows: int = 0
     size_bytes: int = 0
     modified_ms: int = 0
@@ -162,6 +163,7 @@ def table_from(value: object) -> TableInfo:
         etag=text(said, "etag"),
         created=text(said, "creationTime"),
         columns=columns,
+        kind=text(said, "type") or "TABLE",
         rows=whole(said.get("numRows")) or 0,
         size_bytes=whole(said.get("numBytes")) or 0,
         modified_ms=whole(said.get("lastModifiedTime")) or 0,
@@ -222,6 +224,8 @@ def _row(kinds: Sequence[str], cells: Sequence[object]) -> tuple[Any, ...]:
 
 def _value(kind: str, value: object) -> Any:
     """Read a value; BigQuery writes numbers and instants (whole microseconds) as text."""
+    if isinstance(value, list):  # a repeated column
+        return [_value(kind, mapping(each).get("v")) for each in items(value)]
     if not isinstance(value, str):
         return value
     if kind in {"INTEGER", "INT64"}:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from vertexq.errors import BadSettings, PositionMoved
 from vertexq.google.bigquery import BigQuery
@@ -27,9 +28,10 @@ from vertexq.stores.bigquery_jobs import Place, load_once, merge_once, refusal_o
 from vertexq.stores.bigquery_link import Link
 from vertexq.stores.bigquery_rows import encoded, encoded_rows
 from vertexq.stores.bigquery_tables import made, results_table
-from vertexq.stores.columns import result_of
+from vertexq.stores.columns import VECTOR_COLUMN, result_of
 from vertexq.stores.layout import TABLE, split_layout, take_options
 from vertexq.stores.poison import unstorable
+from vertexq.stores.vectors import UnfitVector, check_lengths, misfit
 
 _PAGE_ROWS = 2_000
 _LINES_ROWS = 5_000
@@ -94,7 +96,7 @@ class BigQueryStore(Store):
         wanted = sorted(outcome.value for outcome in (outcomes if outcomes is not None else Outcome))
         parameters = sql.submission_parameters(submission_id, outcomes=wanted)
         statement = self._sql(sql.results(self._layout, self._looked_at()[1]))
-        return map(result_of, self._link.rows(statement, parameters, page_rows=_PAGE_ROWS))
+        return map(_result, self._link.rows(statement, parameters, page_rows=_PAGE_ROWS))
 
     def quarantine(self, submission_id: str) -> Iterator[QuarantinedLine]:
         """Stream the quarantined lines."""
@@ -112,7 +114,7 @@ class BigQueryStore(Store):
         return Committed(Progress(position=position, state=_bytes(state)), fence)
 
     def _write(self, chunk: Chunk, *, fence: int) -> None:
-        if why := unstorable(chunk.rows):
+        if why := unstorable(chunk.rows) or self._unfit(chunk.rows):
             raise RowsRefused(f"BigQuery cannot hold a row: {why}")
         standing = self._admitted(chunk, fence)
         seq = standing.chunks if standing else 0
@@ -140,13 +142,20 @@ class BigQueryStore(Store):
         self._standings[source.id] = standing
 
     def _refusal(self, rows: Sequence[Row]) -> str:
-        if why := unstorable(rows):
+        if why := unstorable(rows) or misfit(rows, self._layout.vector, wide=True):
             return why
         try:
             data = encoded_rows(rows)
         except RowsRefused as refused:
             return str(refused)
         return self._link.run(partial(self._tried, data))
+
+    def _unfit(self, rows: Sequence[Row]) -> str:
+        try:
+            check_lengths(rows, self._layout.vector)
+        except UnfitVector as unfit:
+            return str(unfit)
+        return ""
 
     async def _tried(self, data: bytes, client: BigQuery, location: str) -> str:
         place = Place(client=client, table=self._landing, location=location)
@@ -177,16 +186,31 @@ class BigQueryStore(Store):
 
 
 def _named(url: str, table: str) -> TableRef:
-    """Return the table that ``url`` names, or else ``table``; raise ``BadSettings``."""
+    """Return the table that ``url`` names, or else ``table``; raise ``BadSettings``, also for both."""
     name = url.removeprefix("bigquery://")
-    whole = name if name.count(".") > 1 and table == TABLE else f"{name}.{table}"
-    try:
-        return TableRef.parse(whole)
-    except ValueError as error:
-        raise BadSettings(
-            f"{url.partition('?')[0]!r} names no table; write bigquery://project.dataset.table, and behind a "
-            "question mark nothing but columns= and endpoint="
-        ) from error
+    whole = _parsed(name)
+    found = (
+        whole if whole and table in {TABLE, whole.table} else None if whole else _parsed(f"{name}.{table}")
+    )
+    if found:
+        return found
+    raise BadSettings(
+        f"{url.partition('?')[0]!r} names no table, or table= names another one; write "
+        "bigquery://project.dataset.table, and behind a question mark nothing but columns=, vector= and "
+        "endpoint=, or bigquery://project.dataset?table=table"
+    )
+
+
+def _parsed(name: str) -> TableRef | None:
+    with suppress(ValueError):
+        return TableRef.parse(name)
+    return None
+
+
+def _result(values: tuple[Any, ...]) -> Result:
+    if values[VECTOR_COLUMN] == []:  # how BigQuery keeps a null
+        values = (*values[:VECTOR_COLUMN], None, *values[VECTOR_COLUMN + 1 :])
+    return result_of(values)
 
 
 def _line(values: Sequence[object]) -> QuarantinedLine:

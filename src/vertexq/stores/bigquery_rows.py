@@ -12,7 +12,8 @@ import orjson
 from vertexq.results import RESULT_COLUMNS, Chunk, QuarantinedLine, Row
 from vertexq.stores.base import RowsRefused
 from vertexq.stores.bigquery_sql import CHUNK, LINE, ROW
-from vertexq.stores.columns import JSON_NAMES, instant
+from vertexq.stores.columns import JSON_NAMES, VECTOR, instant
+from vertexq.stores.vectors import compact
 
 ROW_LIMIT_BYTES = 60 * 1024 * 1024
 """Of one line. BigQuery takes 100 MB, but what is read back must fit into one answer.
@@ -51,6 +52,8 @@ def _of_row(row: Row) -> dict[str, Any]:
     for name in JSON_NAMES:
         if isinstance(raw := values.get(name), bytes):
             values[name] = raw.decode()
+    if row.embedding is not None:
+        values[VECTOR] = orjson.Fragment(compact(row.embedding))
     at = instant(row.processed_at)
     return {**values, "processed_at": _text(at) if at else None}
 

@@ -24,6 +24,7 @@ TYPES = {
     ColumnType.INTEGER: "INTEGER",
     ColumnType.REAL: "FLOAT",
     ColumnType.INSTANT: "TIMESTAMP",
+    ColumnType.VECTOR: "FLOAT",  # repeated
     ColumnType.JSON: "STRING",  # the type JSON would round what is over 2**64, and change the text
 }
 _FITS = {
@@ -32,6 +33,7 @@ _FITS = {
     ColumnType.REAL: ("FLOAT", "NUMERIC", "BIGNUMERIC"),
     ColumnType.INSTANT: ("TIMESTAMP",),
     ColumnType.JSON: ("STRING", "JSON"),
+    ColumnType.VECTOR: ("ARRAY<FLOAT>",),
 }
 _OWN = (
     ("kind", "STRING", "row, line or chunk"),
@@ -180,6 +182,8 @@ def submission_parameters(submission_id: str, **others: str | list[str]) -> list
 
 def _field(column: Column, name: str, *, required: bool) -> dict[str, object]:
     mode = "REQUIRED" if required else "NULLABLE"
+    if column.type is ColumnType.VECTOR:
+        mode = "REPEATED"  # an array is never null there, but empty
     return {"name": name, "type": TYPES[column.type], "mode": mode, "description": column.about}
 
 
@@ -202,7 +206,8 @@ def _read(column: Column, name: str, kind: str) -> str:
 
 
 def _cast(column: Column) -> str:
-    return {"INTEGER": "INT64", "FLOAT": "FLOAT64"}.get(TYPES[column.type], TYPES[column.type])
+    kind = {"INTEGER": "INT64", "FLOAT": "FLOAT64"}.get(TYPES[column.type], TYPES[column.type])
+    return f"ARRAY<{kind}>" if column.type is ColumnType.VECTOR else kind
 
 
 def _as(column: Column, kind: str) -> str:

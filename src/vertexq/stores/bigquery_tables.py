@@ -46,4 +46,8 @@ async def results_table(client: BigQuery, ref: TableRef, layout: Layout) -> Tabl
 def _lacking(found: TableInfo, fields: Fields) -> list[dict[str, object]]:
     """Return the fields that are not there, to be added as ones that may be null."""
     known = {each.name.lower() for each in found.columns}
-    return [{**each, "mode": "NULLABLE"} for each in fields if str(each["name"]).lower() not in known]
+    return [
+        {**each, "mode": "REPEATED" if each["mode"] == "REPEATED" else "NULLABLE"}
+        for each in fields
+        if str(each["name"]).lower() not in known
+    ]

@@ -24,6 +24,7 @@ class ColumnType(StrEnum):
     REAL = "real"  # IEEE 754, 64 bits
     INSTANT = "instant"  # a moment in UTC
     JSON = "json"  # an object, as Google sent it
+    VECTOR = "vector"  # a list of numbers; in a row as JSON text
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,18 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("parsed", _T.JSON, "the answer as a value, when it was asked for in JSON"),
     Column("function_calls", _T.JSON, "the functions that the model wants called, as a list"),
-    Column("embedding", _T.JSON, "the vector, as a list of numbers"),
+    Column("embedding", _T.VECTOR, "the vector, as a list of numbers"),
     Column("embedding_norm", _T.REAL, "the vector's Euclidean length"),
     Column("extra", _T.JSON, "what stood beside the request in its source table, as an object"),
 )
 JSON_COLUMNS: tuple[int, ...] = tuple(at for at, column in enumerate(COLUMNS) if column.type is _T.JSON)
 """Where JSON stands in a ``Row``."""
+
+VECTOR = "embedding"
+"""The one column of vectors."""
+
+VECTOR_COLUMN = RESULT_COLUMNS.index(VECTOR)
+"""Where it stands in a ``Row``."""
 
 JSON_NAMES: tuple[str, ...] = tuple(RESULT_COLUMNS[at] for at in JSON_COLUMNS)
 
@@ -88,7 +95,7 @@ def rank_sql(outcome: str) -> str:
 def result_of(values: Sequence[Any]) -> Result:
     """Make a ``Result`` of a stored row: the columns in order.
 
-    ``processed_at`` may be RFC 3339 text, JSON text or bytes.
+    ``processed_at`` may be RFC 3339 text, JSON and vectors text or bytes of JSON.
     """
     fields = dict(zip(RESULT_COLUMNS, values, strict=True))
     fields["outcome"] = Outcome(fields["outcome"])
@@ -96,6 +103,8 @@ def result_of(values: Sequence[Any]) -> Result:
     for at in JSON_COLUMNS:
         if isinstance(values[at], str | bytes):
             fields[RESULT_COLUMNS[at]] = decode(values[at])
+    if isinstance(vector := values[VECTOR_COLUMN], str | bytes):
+        fields[VECTOR] = orjson.loads(vector)
     return Result(**fields)
 
 

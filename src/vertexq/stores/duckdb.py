@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,12 @@ from vertexq.stores.duckdb_file import DuckFile
 from vertexq.stores.layout import Layout, replaces, split_layout
 from vertexq.stores.poison import unstorable
 from vertexq.stores.table_fit import Found, faults, lacking, refused
+from vertexq.stores.vectors import UnfitVector, check_lengths, misfit
 
 _LINES = 1000
 """How many quarantined lines are read at once, of a kilobyte each at most."""
+_VECTORS = 500
+"""How many rows with vectors are merged at once."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _ABOUT_ROWS = (
@@ -53,7 +57,7 @@ class DuckdbStore(Store):
         if path == place or not path or path == ":memory:" or "?" in path:
             raise BadSettings(
                 "a DuckDB store's URL names no file; write duckdb:///results.duckdb or "
-                "duckdb:////srv/results.duckdb, with ?table= and columns= if need be"
+                "duckdb:////srv/results.duckdb, with ?table=, columns= and vector= if need be"
             )
         self._path = Path(path)
         self._file = DuckFile(self._path)
@@ -68,9 +72,12 @@ class DuckdbStore(Store):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._file.transaction() as db:
                 _make(db, self._layout)
-                wrong = faults(self._layout, _found(db, self._layout), sql.unfit)
+                found = _found(db, self._layout)
+                wrong = faults(self._layout, found, partial(sql.unfit, self._layout))
                 if said := refused(self._layout.table, wrong):
                     raise BadSettings(said)
+                as_text = sql.as_text(self._layout, found)
+                self._merge = sql.merge(self._layout, vectors_as_text=as_text)
 
     def close(self) -> None:
         """Close the file."""
@@ -119,7 +126,7 @@ class DuckdbStore(Store):
             )
 
     def _refusal(self, rows: Sequence[Row]) -> str:
-        if why := unstorable(rows):
+        if why := unstorable(rows) or misfit(rows, self._layout.vector):
             return why
         try:
             with self._translated(), self._file.transaction(keep=False) as db:
@@ -129,9 +136,12 @@ class DuckdbStore(Store):
         return ""
 
     def _put(self, db: duckdb.DuckDBPyConnection, rows: Sequence[Row], replacing: frozenset[str]) -> None:
-        if rows:
-            wins = [replaces(row, replacing) for row in rows]
-            db.execute(self._merge, [*_columns(self._layout, rows), wins])
+        """Merge rows; those with vectors some hundreds at a time, for what DuckDB needs to read them."""
+        check_lengths(rows, self._layout.vector)
+        size = _VECTORS if any(row.embedding for row in rows) else len(rows) or 1
+        for part in (rows[at : at + size] for at in range(0, len(rows), size)):
+            wins = [replaces(row, replacing) for row in part]
+            db.execute(self._merge, [*_columns(self._layout, part), wins])
 
     def _read(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         with self._translated(), self._file.connection() as db:
@@ -142,6 +152,8 @@ class DuckdbStore(Store):
     def _translated(self) -> Generator[None]:
         try:
             yield
+        except UnfitVector as unfit:
+            raise RowsRefused(f"DuckDB cannot hold a row: {unfit}") from unfit
         except _ABOUT_ROWS as error:
             raise RowsRefused(f"DuckDB refused it ({type(error).__name__})") from error
         except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
@@ -179,7 +191,7 @@ def _columns(layout: Layout, rows: Sequence[Row]) -> Iterator[list[Any]]:
     for column, values in zip(layout.columns, zip(*map(layout.pick, rows), strict=True), strict=True):
         if column.type is ColumnType.INSTANT:
             yield [_microseconds(value) for value in values]
-        elif column.type is ColumnType.JSON:
+        elif column.type in {ColumnType.JSON, ColumnType.VECTOR}:
             yield [value.decode() if isinstance(value, bytes) else value for value in values]
         else:
             yield list(values)
@@ -192,6 +204,12 @@ def _microseconds(text: str | None) -> int | None:
 
 def _loaded(layout: Layout, values: Sequence[Any]) -> Sequence[Any]:
     return [
-        _EPOCH + value * _MICROSECOND if column.type is ColumnType.INSTANT and value is not None else value
+        value if value is None else _read(column.type, value)
         for column, value in zip(layout.columns, values, strict=True)
     ]
+
+
+def _read(kind: ColumnType, value: Any) -> Any:
+    if kind is ColumnType.INSTANT:
+        return _EPOCH + value * _MICROSECOND
+    return list(value) if kind is ColumnType.VECTOR and not isinstance(value, str) else value

@@ -13,9 +13,10 @@ import orjson
 
 from vertexq.errors import BadSettings, StoreRefused
 from vertexq.results import Outcome, Result, Row
-from vertexq.stores.columns import ColumnType, decode
+from vertexq.stores.columns import VECTOR, ColumnType, decode
 from vertexq.stores.layout import Layout
 from vertexq.stores.parts_encoding import Encoding, Source, Verdict
+from vertexq.stores.vectors import check_lengths, compact
 
 _PACKED = ".zst"
 _LEVEL = 3
@@ -26,6 +27,7 @@ class JsonLines(Encoding):
     """One JSON object a line; a response goes in as it is, only raw line ends become spaces."""
 
     name = "jsonl"
+    wide = True
 
     def __init__(self, layout: Layout, *, compress: str = "") -> None:
         super().__init__(layout)
@@ -33,9 +35,9 @@ class JsonLines(Encoding):
             raise BadSettings(f"compress={compress[:20]!r} is not known; write compress=zstd or leave it out")
         self._compress = compress
         self._names = tuple(name for _, name in layout.names)
-        self._json = tuple(
-            name for column, name in layout.names if column.type is ColumnType.JSON
-        )  # hold bytes of JSON text
+        # these hold bytes of JSON text
+        self._json = tuple(name for column, name in layout.names if column.type is ColumnType.JSON)
+        self._vector = layout.name_of(VECTOR)
 
     @property
     def ending(self) -> str:
@@ -44,6 +46,7 @@ class JsonLines(Encoding):
 
     def encode(self, rows: Sequence[Row]) -> bytes:
         """Write one object a line."""
+        check_lengths(rows, self.layout.vector)
         plain = b"".join(map(self._line, rows))
         return cast("bytes", _zstandard().ZstdCompressor(_LEVEL).compress(plain)) if self._compress else plain
 
@@ -54,7 +57,7 @@ class JsonLines(Encoding):
             for column in self._json:
                 if isinstance(read.get(column), str):  # a value that is a text: not to be read once more
                     read[column] = json.dumps(read[column])
-            yield self.result_of([read.get(name) for name in self._names], submission_id=submission_id)
+            yield self.layout.result_of([read.get(name) for name in self._names], submission_id=submission_id)
 
     def verdicts(self, file: BinaryIO, name: str) -> Iterator[Verdict]:
         """Read line by line."""
@@ -88,6 +91,8 @@ class JsonLines(Encoding):
             if isinstance(raw, bytes):
                 # Between tokens a raw line end is only white space; inside a string JSON does not allow one.
                 fields[name] = orjson.Fragment(raw.replace(b"\n", b" "))
+        if self._vector and row.embedding is not None:
+            fields[self._vector] = orjson.Fragment(compact(row.embedding))
         return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -1,7 +1,7 @@
 """Where rows land in a table of the user's own: its name, which of our columns, and their names. No I/O.
 
 ``?table=answers&columns=key:id,text:answer,cost_usd`` in a store's URL: the table ``answers`` with the
-columns ``id``, ``answer`` and ``cost_usd``.
+columns ``id``, ``answer`` and ``cost_usd``. ``vector=768``: see ``vertexq.stores.vectors``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from urllib.parse import unquote_plus
 
 from vertexq.errors import BadSettings
 from vertexq.results import RESULT_COLUMNS, Outcome, Result, Row, SourceRange
-from vertexq.stores.columns import COLUMNS, Column, rank_sql, result_of
+from vertexq.stores.columns import COLUMNS, VECTOR, Column, rank_sql, result_of
+from vertexq.stores.vectors import Vector
 
 TABLE = "vertexq_results"
 OWN_TABLES = ("vertexq_quarantine", "vertexq_progress")
@@ -26,14 +27,19 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _BY_NAME = {column.name: column for column in COLUMNS}
 _UNKNOWN: dict[str, Any] = {**dict.fromkeys(RESULT_COLUMNS), "outcome": Outcome.SUCCEEDED.value, "attempt": 1}
 _UNKNOWN["batch_id"] = ""
+_never_null = itemgetter(*(at for at, column in enumerate(COLUMNS) if column.required))
 
 
 @dataclass(frozen=True)  # no slots: what is worked out once is kept
 class Layout:
-    """The results table: ``names`` pairs each of our columns that it holds with its name there, in order."""
+    """The results table: ``names`` pairs each of our columns that it holds with its name there, in order.
+
+    ``vector`` is what the URL says of all vectors; None when it says nothing.
+    """
 
     table: str = TABLE
     names: tuple[tuple[Column, str], ...] = tuple((column, column.name) for column in COLUMNS)
+    vector: Vector | None = None
 
     @cached_property
     def is_whole(self) -> bool:
@@ -49,6 +55,16 @@ class Layout:
     def at(self) -> tuple[int, ...]:
         """Return where each of the table's columns stands in a ``Row``."""
         return tuple(RESULT_COLUMNS.index(column.name) for column in self.columns)
+
+    @cached_property
+    def vector_at(self) -> int | None:
+        """Return which of the table's columns holds vectors; None when none does."""
+        return next((at for at, column in enumerate(self.columns) if column.name == VECTOR), None)
+
+    @property
+    def dimensions(self) -> int | None:
+        """Return how many numbers each vector has; None when the URL does not say."""
+        return self.vector.dimensions if self.vector else None
 
     @cached_property
     def pick(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
@@ -94,11 +110,16 @@ class Layout:
         return f", {name} = '{submission_id}'" if name else ""
 
     def result_of(self, values: Sequence[Any], *, submission_id: str) -> Result:
-        """Make a ``Result`` of a stored row; what the table does not hold is None, the outcome succeeded."""
-        if self.columns == COLUMNS:
+        """Make a ``Result`` of a stored row; what the table does not hold is None, the outcome succeeded.
+
+        A file of an older vertexq, or of another layout, may lack what is never null: then the same stands
+        for it.
+        """
+        if self.columns == COLUMNS and None not in _never_null(values):
             return result_of(values)
-        known = zip((column.name for column in self.columns), values, strict=True)
-        fields = {**_UNKNOWN, "submission_id": submission_id, **dict(known)}
+        pairs = zip(self.columns, values, strict=True)
+        known = {column.name: value for column, value in pairs if value is not None}
+        fields = {**_UNKNOWN, "submission_id": submission_id, **known}
         return result_of(tuple(fields[name] for name in RESULT_COLUMNS))
 
 
@@ -116,20 +137,25 @@ def replaces(row: Row, replacing: frozenset[str]) -> bool:
     return row.key in replacing or row.outcome == Outcome.SUCCEEDED.value
 
 
-def split_layout(url: str, *, tables: bool = True) -> tuple[str, Layout]:
+def split_layout(url: str, *, tables: bool = True, halves: bool = False) -> tuple[str, Layout]:
     """Take the layout out of a store's ``url``; return the rest of the URL as it was, and the layout.
 
-    A store that has no tables says ``tables=False`` and takes ``columns=`` only. Raise ``BadSettings`` for a
-    layout that cannot be; nothing of the rest of the URL is in its text.
+    A store that has no tables says ``tables=False`` and takes no ``table=``, one that knows ``halfvec`` says
+    ``halves=True``. Raise ``BadSettings`` for a layout that cannot be; nothing of the rest of the URL is in
+    its text.
     """
-    rest, options = take_options(url, "table", "columns")
+    rest, options = take_options(url, "table", "columns", "vector")
     if "table" in options and not tables:
         raise BadSettings("this store has no tables: take table= out of its URL; columns= is understood")
     table = options.get("table", TABLE)
     _check_identifier("table", table)
     if table.lower() in OWN_TABLES:
         raise BadSettings(f"table={table} is a table of the store itself; name another one")
-    return rest, Layout(table, _names(options["columns"])) if "columns" in options else Layout(table)
+    names = _names(options["columns"]) if "columns" in options else Layout().names
+    vector = Vector.parse(options["vector"], halves=halves) if "vector" in options else None
+    if vector and all(column.name != VECTOR for column, _ in names):
+        raise BadSettings("vector= needs embedding among columns=: it says how many numbers that one has")
+    return rest, Layout(table, names, vector)
 
 
 def take_options(url: str, *names: str) -> tuple[str, dict[str, str]]:

@@ -6,9 +6,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import BinaryIO, ClassVar, NamedTuple
 
-from vertexq.results import Outcome, Result, Row
+from vertexq.results import Result, Row
 from vertexq.stores.layout import Layout
 
 Keep = Callable[[str], bool]
@@ -37,6 +37,9 @@ class Encoding(ABC):
 
     name: ClassVar[str]
     """The word for the format in the manifest."""
+
+    wide: ClassVar[bool] = False
+    """Whether a vector's numbers are kept as they were written, and not in 32 bits."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -70,15 +73,3 @@ class Encoding(ABC):
     @abstractmethod
     def merge(self, sources: Iterable[Source], target: BinaryIO) -> None:
         """Write the rows of all sources into one file, in bounded memory."""
-
-    def result_of(self, values: Sequence[Any], *, submission_id: str) -> Result:
-        """Make a ``Result`` of the layout's columns, of which an older file may lack some."""
-        whole = [
-            known if value is None and (known := _KNOWN.get(column.name)) is not None else value
-            for column, value in zip(self.layout.columns, values, strict=True)
-        ]
-        return self.layout.result_of(whole, submission_id=submission_id)
-
-
-_KNOWN: dict[str, Any] = {"outcome": Outcome.SUCCEEDED.value, "attempt": 1, "batch_id": ""}
-"""What stands for a required column that a file lacks."""

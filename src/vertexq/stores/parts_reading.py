@@ -135,6 +135,8 @@ def _placed(rows: Iterator[_T], part: Part, address: str) -> _Placed[_T]:
 
 @contextmanager
 def _readable(address: str) -> Generator[None]:
+    # What Arrow and the readers of JSON raise for broken bytes, a column that is not there, or one of another
+    # kind; Zstandard's errors are ours by then (jsonl_lines). Anything else is a fault of the program.
     try:
         yield
     except (ValueError, TypeError, LookupError, NotImplementedError, OSError) as error:

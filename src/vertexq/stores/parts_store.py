@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 
-from vertexq.results import Chunk, Outcome, QuarantinedLine, Result, SourceRange
+from vertexq.results import Chunk, Outcome, QuarantinedLine, Result, Row, SourceRange
 from vertexq.stores.base import Committed, RowsRefused, Store, admit
 from vertexq.stores.contest import Contest
 from vertexq.stores.parts import (
@@ -28,7 +28,9 @@ from vertexq.stores.parts_judged import judgements, pack
 from vertexq.stores.parts_publish import Publisher
 from vertexq.stores.parts_reading import PartsReader
 from vertexq.stores.parts_writing import put_file
+from vertexq.stores.poison import unstorable
 from vertexq.stores.shelf import Shelf
+from vertexq.stores.vectors import misfit
 
 
 class PartsStore(Store):
@@ -107,6 +109,9 @@ class PartsStore(Store):
                 committing = record.after(chunk, part, fence=fence).to_bytes()
                 if self._shelf.swap(folder, name, committing, version=seen.version):
                     return
+
+    def _refusal(self, rows: Sequence[Row]) -> str:
+        return unstorable(rows) or misfit(rows, self._encoding.layout.vector, wide=self._encoding.wide)
 
     def _put_part(self, folder: str, record: Record, chunk: Chunk, *, fence: int) -> Part:
         rows, contested_rows = ordered(chunk)

@@ -60,6 +60,8 @@ def _bare(row: Row, why: str) -> Row:
         parsed=None,
         function_calls=None,
         extra=None,
+        embedding=None,
+        embedding_norm=None,
         reason=None,
         finish_reason=None,
         model_version=None,
@@ -69,7 +71,7 @@ def _bare(row: Row, why: str) -> Row:
 
 
 def _line(row: Row, why: str) -> QuarantinedLine:
-    raw = row.response or row.parsed or (row.text or "").encode(errors="surrogatepass")
+    raw = row.embedding or row.response or row.parsed or (row.text or "").encode(errors="surrogatepass")
     return QuarantinedLine(
         submission_id=row.submission_id,
         batch_id=row.batch_id,

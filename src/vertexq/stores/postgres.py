@@ -1,8 +1,8 @@
 """Results in PostgreSQL: rows, quarantine and progress in one transaction, rows by binary COPY.
 
 ``postgresql://user:password@host/database``, as libpq reads it; a schema is named with
-``?options=-csearch_path%3Dmy_schema``. Of our own in the query: ``table=`` and ``columns=`` (see
-``vertexq.stores.layout``) and ``partition=day``.
+``?options=-csearch_path%3Dmy_schema``. Of our own in the query: ``table=``, ``columns=`` and
+``vector=`` (see ``vertexq.stores.layout``) and ``partition=day``.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from vertexq.results import Chunk, Outcome, Progress, QuarantinedLine, Result, R
 from vertexq.stores import postgres_schema as schema
 from vertexq.stores import postgres_sql as sql
 from vertexq.stores.base import Committed, RowsRefused, Store, admit, without_secrets
+from vertexq.stores.columns import VECTOR
 from vertexq.stores.layout import Layout, split_layout, take_options
 from vertexq.stores.poison import unstorable
 from vertexq.stores.postgres_errors import is_about_rows, nul, reason, translated, unfit_json
 from vertexq.stores.postgres_rows import Connection, Target, copy_lines
 from vertexq.stores.postgres_table import Table, is_exact
+from vertexq.stores.vectors import UnfitVector, misfit
 
 TRIES = 3
 """How often a transaction is run when PostgreSQL ends it to resolve a deadlock."""
@@ -50,7 +52,7 @@ class Place:
     @classmethod
     def parse(cls, url: str) -> Place:
         """Read a store's URL; raise ``BadSettings``."""
-        rest, layout = split_layout(url)
+        rest, layout = split_layout(url, halves=True)
         rest, options = take_options(rest, "partition")
         if options.get("partition", "day") != "day":
             raise BadSettings("partition= knows one word: day; it stands in a store's URL")
@@ -145,7 +147,7 @@ class PostgresStore(Store):
 
     def _refusal(self, rows: Sequence[Row]) -> str:
         """Write ``rows`` for the server's opinion, and take them back: it may have rules of its own."""
-        why = unstorable(rows) or nul(rows) or unfit_json(rows)
+        why = unstorable(rows) or nul(rows) or unfit_json(rows) or misfit(rows, self._place.layout.vector)
         if why or not rows:
             return why
         with self._translated():
@@ -155,6 +157,8 @@ class PostgresStore(Store):
                 with connection.transaction(force_rollback=True):
                     target.merge(connection, rows, frozenset(row.key for row in rows))
                     connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            except UnfitVector as unfit:
+                return str(unfit)
             except (psycopg.Error, UnicodeEncodeError) as error:
                 if isinstance(error, psycopg.Error) and not is_about_rows(error):
                     raise
@@ -168,7 +172,9 @@ class PostgresStore(Store):
         if into not in self._targets:
             schema.check_writable(layout, table)
             say = sql.statements(layout, table, into=into)
-            self._targets[into] = Target(layout=layout, say=say, direct=is_exact(layout, table))
+            vector = table.vectors_in(layout.name_of(VECTOR)).encoder(layout.dimensions)
+            exact = is_exact(layout, table)
+            self._targets[into] = Target(layout=layout, say=say, direct=exact, vector=vector)
         return self._targets[into]
 
     def _look(self) -> Table:

@@ -6,7 +6,7 @@ then each field as its length in 32 bits (-1 for null) and its value, all in net
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from operator import itemgetter
@@ -15,6 +15,7 @@ from typing import Any
 
 from vertexq.results import Row
 from vertexq.stores.columns import Column, ColumnType, instant
+from vertexq.stores.postgres_vectors import ARRAY, Encode, VectorColumn
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -27,39 +28,45 @@ _MICROSECOND = timedelta(microseconds=1)
 _size = Struct(">i").pack
 _integer = Struct(">iq").pack
 _real = Struct(">id").pack
+_AS_ARRAY = VectorColumn(kind=ARRAY).encoder(None)
+_Encoders = Mapping[ColumnType, Callable[[Any], bytes]]
 _by_key: Callable[[Row], str] = itemgetter(Row._fields.index("key"))
 
 Part = Iterable[bytes]
 
 
-def blocks(rows: Iterable[Row], columns: Sequence[Column], at: Sequence[int]) -> Iterator[bytes]:
+def blocks(
+    rows: Iterable[Row], columns: Sequence[Column], at: Sequence[int], vector: Encode = _AS_ARRAY
+) -> Iterator[bytes]:
     """Yield ``rows`` as a whole COPY stream: their values at ``at``, which are ``columns``.
 
     In the order of their keys, so that two that write the same ones never wait for each other in a circle.
-    Raise ``UnicodeEncodeError`` for a lone surrogate and ``struct.error`` for an integer over 64 bits.
+    ``vector`` writes a vector. Raise ``UnicodeEncodeError`` for a lone surrogate, ``struct.error`` for an
+    integer over 64 bits and ``UnfitVector``.
     """
+    encode = {**_ENCODE, ColumnType.VECTOR: vector}
     ordered = sorted(rows, key=_by_key)
     types = [column.type for column in columns]
     yield SIGNATURE
     for start in range(0, len(ordered), BLOCK_ROWS):
         values = list(zip(*ordered[start : start + BLOCK_ROWS], strict=True))
-        yield _block(types, [values[place] for place in at])
+        yield _block(types, [values[place] for place in at], encode)
     yield TRAILER
 
 
-def _block(types: Sequence[ColumnType], values: Sequence[tuple[Any, ...]]) -> bytes:
+def _block(types: Sequence[ColumnType], values: Sequence[tuple[Any, ...]], encode: _Encoders) -> bytes:
     """Lay the columns side by side; neighbours that are the same in all rows become one piece."""
     parts: list[Part] = []
     same = len(types).to_bytes(2)
     for kind, column in zip(types, values, strict=True):
         first = column[0]
         if column.count(first) == len(column):
-            same += _NULL if first is None else _ENCODE[kind](first)
+            same += _NULL if first is None else encode[kind](first)
             continue
         if same:
             parts.append(repeat(same))
             same = b""
-        parts.extend(_column(kind, column))
+        parts.extend(_column(kind, column, encode[kind]))
     if not parts:
         return same * len(values[0])
     if same:
@@ -67,9 +74,8 @@ def _block(types: Sequence[ColumnType], values: Sequence[tuple[Any, ...]]) -> by
     return b"".join(chain.from_iterable(zip(*parts)))  # noqa: B905  (the constant ones have no end)
 
 
-def _column(kind: ColumnType, values: tuple[Any, ...]) -> tuple[Part, ...]:
+def _column(kind: ColumnType, values: tuple[Any, ...], encode: Callable[[Any], bytes]) -> tuple[Part, ...]:
     if None in values:
-        encode = _ENCODE[kind]
         return ([_NULL if value is None else encode(value) for value in values],)
     if kind is ColumnType.TEXT:
         values = tuple(value.encode() for value in values)
@@ -77,7 +83,7 @@ def _column(kind: ColumnType, values: tuple[Any, ...]) -> tuple[Part, ...]:
         return map(_size, map(len, values)), values
     if kind is ColumnType.INTEGER:
         return (map(_integer, repeat(8), values),)
-    return (map(_ENCODE[kind], values),)
+    return (map(encode, values),)
 
 
 def _encode_text(value: str) -> bytes:

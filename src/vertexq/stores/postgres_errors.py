@@ -15,6 +15,7 @@ from vertexq.errors import StoreRefused, Unreachable
 from vertexq.results import Row
 from vertexq.stores.base import RowsRefused
 from vertexq.stores.columns import JSON_COLUMNS
+from vertexq.stores.vectors import UnfitVector
 
 _UNREACHABLE = ("08", "53", "57", "58", "XX")
 """SQLSTATE classes of a server that is gone, full, going down or broken."""
@@ -31,6 +32,8 @@ def translated(where: str, *, lost: Callable[[], None]) -> Generator[None]:
     """Raise our errors for psycopg's; ``lost`` is called when the connection is of no more use."""
     try:
         yield
+    except UnfitVector as unfit:
+        raise RowsRefused(f"{where} cannot hold a row: {unfit}") from unfit
     except (UnicodeEncodeError, OverflowError, struct.error) as error:
         raise RowsRefused(f"{where} cannot hold a row: {type(error).__name__}") from error
     except psycopg.Error as error:

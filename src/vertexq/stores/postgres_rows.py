@@ -13,6 +13,7 @@ from vertexq.results import Chunk, QuarantinedLine, Row
 from vertexq.stores import postgres_sql as sql
 from vertexq.stores.layout import Layout, replaces
 from vertexq.stores.postgres_copy import blocks
+from vertexq.stores.postgres_vectors import Encode
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -24,6 +25,7 @@ class Target:
     layout: Layout
     say: sql.Statements
     direct: bool
+    vector: Encode
 
     def write(self, connection: Connection, chunk: Chunk, *, merge_all: bool) -> None:
         """Write the chunk's rows in the transaction that is open, right after its savepoint."""
@@ -66,7 +68,7 @@ class Target:
 
     def _copy(self, connection: Connection, statement: str, rows: Iterable[Row]) -> None:
         with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            for block in blocks(rows, self.layout.columns, self.layout.at):
+            for block in blocks(rows, self.layout.columns, self.layout.at, self.vector):
                 copy.write(block)
 
 

@@ -6,9 +6,12 @@ from psycopg import errors
 
 from vertexq.errors import BadSettings, StoreRefused
 from vertexq.stores import postgres_sql as sql
+from vertexq.stores.columns import ColumnType
 from vertexq.stores.layout import Layout, quoted
+from vertexq.stores.postgres_extension import vector_type
 from vertexq.stores.postgres_rows import Connection
 from vertexq.stores.postgres_table import Table, faults, lacking
+from vertexq.stores.postgres_vectors import ARRAY
 from vertexq.stores.table_fit import Found, refused
 
 DAYS_KEPT = 1_000
@@ -65,7 +68,8 @@ def _make(connection: Connection, layout: Layout, *, by_day: bool) -> None:
     days = (sql.DAYS_SCHEMA,) if by_day else ()
     with connection.transaction():
         connection.execute(sql.SCHEMA_LOCK)
-        for statement in (sql.create_table(layout, by_day=by_day), *sql.OWN_SCHEMA, *days):
+        vectors = vector_type(connection, layout) if not look(connection, layout).columns else ARRAY
+        for statement in (sql.create_table(layout, by_day=by_day, vectors=vectors), *sql.OWN_SCHEMA, *days):
             connection.execute(statement.encode())
 
 
@@ -73,8 +77,11 @@ def _widen(connection: Connection, layout: Layout) -> None:
     try:
         with connection.transaction():
             connection.execute(sql.SCHEMA_LOCK)
-            for column, name in lacking(layout, look(connection, layout)):
-                connection.execute(sql.add_column(layout, column, name).encode())
+            lack = lacking(layout, look(connection, layout))
+            wanted = any(column.type is ColumnType.VECTOR for column, _ in lack)
+            vectors = vector_type(connection, layout) if wanted else ARRAY
+            for column, name in lack:
+                connection.execute(sql.add_column(layout, column, name, vectors=vectors).encode())
     except errors.InsufficientPrivilege:
         pass  # a reader does without them, a writer says so
 

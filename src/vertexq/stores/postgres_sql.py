@@ -10,6 +10,7 @@ from vertexq.results import QuarantinedLine
 from vertexq.stores.columns import Column, ColumnType
 from vertexq.stores.layout import Layout, quoted
 from vertexq.stores.postgres_table import CAST_KEYS, DAY, TYPES, Table
+from vertexq.stores.postgres_vectors import ARRAY, check_sql
 
 QUARANTINE_TYPES = ["text", "text", "text", "int8", "int8", "int8", "text", "bytea"]
 _LINE = ", ".join(QuarantinedLine._fields)
@@ -36,7 +37,11 @@ SCHEMA_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('ver
 MISSING_TABLES: LiteralString = "SELECT count(*) FROM unnest(%s::text[]) AS t WHERE to_regclass(t) IS NULL"
 
 FOUND_COLUMNS: LiteralString = """
-    SELECT attname::text, format_type(atttypid, atttypmod), attnotnull,
+    SELECT attname::text, format_type(atttypid, atttypmod) || coalesce((
+            SELECT '(' || substring(conname FROM '_has_([0-9]+)_numbers$') || ')' FROM pg_constraint
+            WHERE conrelid = attrelid AND contype = 'c' AND conkey = ARRAY[attnum]
+                AND conname ~ '_has_[0-9]+_numbers$' LIMIT 1
+        ), ''), attnotnull,
         atthasdef OR attidentity <> '' OR attgenerated <> ''
     FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
@@ -49,6 +54,12 @@ FOUND_UNIQUE: LiteralString = """
     WHERE indrelid = to_regclass(%s) AND indisunique AND indisvalid AND indimmediate
         AND indpred IS NULL AND indexprs IS NULL
 """
+EXTENSION_SCHEMA: LiteralString = """
+    SELECT nspname::text FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace WHERE extname = %s
+"""
+EXTENSION_AVAILABLE: LiteralString = "SELECT name::text FROM pg_available_extensions WHERE name = %s"
+EXTENSION_HOME: LiteralString = "SELECT coalesce(to_regnamespace('public')::text, current_schema()::text)"
+TYPE_OF: LiteralString = "SELECT to_regtype(%s)::text"
 FOUND_KIND: LiteralString = "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)"
 
 # A server may be set to lose the last commits in a crash; the ledger believes ours, so they must stay.
@@ -103,9 +114,9 @@ class Statements:
     """Staged rows into the table; a row that is there stays."""
 
 
-def create_table(layout: Layout, *, by_day: bool) -> str:
-    """Return the statement that makes the results table."""
-    columns = [_defined(layout, column, name) for column, name in layout.names]
+def create_table(layout: Layout, *, by_day: bool, vectors: str = ARRAY) -> str:
+    """Return the statement that makes the results table, with ``vectors`` as the type of such a column."""
+    columns = [_defined(layout, column, name, vectors) for column, name in layout.names]
     key = list(layout.key)
     if by_day:
         columns.append(f"{DAY} date NOT NULL")
@@ -119,15 +130,19 @@ def _ending(*, by_day: bool) -> str:
     return f"PARTITION BY RANGE ({DAY})" if by_day else "WITH (toast_tuple_target = 8160)"
 
 
-def _defined(layout: Layout, column: Column, name: str) -> str:
+def _defined(layout: Layout, column: Column, name: str, vectors: str) -> str:
+    if column.type is ColumnType.VECTOR:
+        return f"{quoted(name)} {vectors}{check_sql(name, layout.vector) if vectors == ARRAY else ''}"
     # Byte order, whatever the database's language: cheaper to compare, and the same as ours.
     collation = ' COLLATE "C"' if name in layout.key else ""
     return f"{quoted(name)} {TYPES[column.type]}{collation}{' NOT NULL' * column.required}"
 
 
-def add_column(layout: Layout, column: Column, name: str) -> str:
+def add_column(layout: Layout, column: Column, name: str, *, vectors: str = ARRAY) -> str:
     """Return the statement that adds a column of a newer vertexq."""
-    return f"ALTER TABLE {quoted(layout.table)} ADD COLUMN IF NOT EXISTS {quoted(name)} {TYPES[column.type]}"
+    kind = vectors if column.type is ColumnType.VECTOR else TYPES[column.type]
+    check = check_sql(name, layout.vector) if column.type is ColumnType.VECTOR and vectors == ARRAY else ""
+    return f"ALTER TABLE {quoted(layout.table)} ADD COLUMN IF NOT EXISTS {quoted(name)} {kind}{check}"
 
 
 def day_table(layout: Layout, day: str) -> str:
@@ -152,7 +167,7 @@ def statements(layout: Layout, table: Table, *, into: str = "") -> Statements:
     target = quoted(into or layout.table)
     names = ", ".join(quoted(name) for _, name in layout.names)
     key = ", ".join(map(quoted, (*layout.key, DAY) if into else layout.key))
-    staged = ", ".join(f"{quoted(c.name)} {TYPES[c.type]}" for c in layout.columns)
+    staged = ", ".join(f"{quoted(c.name)} {table.staging_type(c, name)}" for c, name in layout.names)
     cast = ", ".join(_cast(column, table.type_of(name)) for column, name in layout.names)
     order = ", ".join(
         f'{quoted(c.name)} COLLATE "C"' for c in layout.columns if c.name in {"submission_id", "key"}
@@ -193,12 +208,16 @@ def read_results(layout: Layout, table: Table, *, by_day: bool) -> str:
     A column that the table lacks, because an older vertexq made it, is read as null.
     """
     there = {found.name for found in table.columns}
-    read = [_read(column, name) if name in there else "NULL" for column, name in layout.names]
+    read = [_read(table, column, name) if name in there else "NULL" for column, name in layout.names]
     where = list(_conditions(layout, table, by_day=by_day))
     return f"SELECT {', '.join(read)} FROM {quoted(layout.table)} WHERE {' AND '.join(where)}"
 
 
-def _read(column: Column, name: str) -> str:
+def _read(table: Table, column: Column, name: str) -> str:
+    if column.type is ColumnType.VECTOR:
+        vectors = table.vectors_in(name)
+        as_array = "double precision[]" if vectors.kind.startswith("double") else ARRAY
+        return f"{quoted(name)}::{'text' if vectors.is_text else as_array}"
     return f"{quoted(name)}::{'text' if column.type is ColumnType.JSON else TYPES[column.type]}"
 
 

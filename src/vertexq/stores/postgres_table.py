@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from vertexq.stores import table_fit
 from vertexq.stores.columns import Column, ColumnType
 from vertexq.stores.layout import Layout
+from vertexq.stores.postgres_vectors import ARRAY, VectorColumn
 from vertexq.stores.table_fit import Found
 
 DAY = "arrived_on"
 """The column that a table partitioned by day has beside ours."""
 
+# vectors: unless the table says otherwise (see postgres_vectors);
 # bigint throughout: a code or a count from outside must not be refused for its size
 TYPES = {
     ColumnType.TEXT: "text",
@@ -21,6 +24,7 @@ TYPES = {
     ColumnType.REAL: "double precision",
     ColumnType.INSTANT: "timestamp with time zone",
     ColumnType.JSON: "json",  # Google's own bytes; jsonb would take twice as long to make, and change them
+    ColumnType.VECTOR: ARRAY,
 }
 _ALSO = {
     ColumnType.TEXT: ("character varying",),
@@ -28,6 +32,7 @@ _ALSO = {
     ColumnType.REAL: ("real", "numeric"),
     ColumnType.INSTANT: (),
     ColumnType.JSON: ("jsonb", "text"),
+    ColumnType.VECTOR: ("vector", "halfvec", "double precision[]", "json", "jsonb", "text"),
 }
 CAST_KEYS = ("uuid", "bigint", "integer", "smallint")
 """Types that a key may have in a table of the user's own; text is turned into them."""
@@ -45,7 +50,19 @@ class Table:
 
     def type_of(self, name: str) -> str:
         """Return the type of the column called ``name``, without sizes; "" when there is none."""
-        return next((_SIZE.sub("", found.type) for found in self.columns if found.name == name), "")
+        return _SIZE.sub("", self._whole_type_of(name))
+
+    def vectors_in(self, name: str) -> VectorColumn:
+        """Return what the column called ``name`` takes vectors as."""
+        return VectorColumn.parse(self._whole_type_of(name)) or VectorColumn(kind=ARRAY)
+
+    def staging_type(self, column: Column, name: str) -> str:
+        """Return the type in which values for the column called ``name`` are sent."""
+        there = self._whole_type_of(name) if column.type is ColumnType.VECTOR else ""
+        return there.partition("](")[0] + "]" * ("](" in there) if there else TYPES[column.type]
+
+    def _whole_type_of(self, name: str) -> str:
+        return next((found.type for found in self.columns if found.name == name), "")
 
 
 def lacking(layout: Layout, table: Table) -> list[tuple[Column, str]]:
@@ -56,7 +73,10 @@ def lacking(layout: Layout, table: Table) -> list[tuple[Column, str]]:
 def is_exact(layout: Layout, table: Table) -> bool:
     """Tell whether the columns have the very types that we would give them: then COPY writes them."""
     types = {found.name: found.type for found in table.columns}
-    return all(types.get(name) == TYPES[column.type] for column, name in layout.names)
+    return all(
+        column.type is ColumnType.VECTOR or types.get(name) == TYPES[column.type]
+        for column, name in layout.names
+    )
 
 
 def faults(layout: Layout, table: Table, *, by_day: bool) -> Iterator[str]:
@@ -67,13 +87,20 @@ def faults(layout: Layout, table: Table, *, by_day: bool) -> Iterator[str]:
             if by_day
             else "it is partitioned, and partition=day does not stand in the URL"
         )
-    yield from table_fit.faults(layout, table.columns, _unfit, fold=str, spare=DAY if by_day else "")
+    yield from table_fit.faults(
+        layout, table.columns, partial(_unfit, layout), fold=str, spare=DAY if by_day else ""
+    )
     key = frozenset((*layout.key, DAY) if by_day else layout.key)
     if key not in table.unique:
         yield table_fit.without_key(layout)
 
 
-def _unfit(column: Column, found: Found) -> Iterable[str]:
+def _unfit(layout: Layout, column: Column, found: Found) -> Iterable[str]:
+    vectors = VectorColumn.parse(found.type) if column.type is ColumnType.VECTOR else None
+    if vectors:
+        if layout.dimensions and vectors.dimensions not in {None, layout.dimensions}:
+            yield f"its column {found.name} is {found.type}, and vector={layout.dimensions} stands in the URL"
+        return
     bare = _SIZE.sub("", found.type)
     fits = (TYPES[column.type], *_ALSO[column.type], *(CAST_KEYS if column.name in _IN_KEY else ()))
     if bare not in fits:

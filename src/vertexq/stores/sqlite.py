@@ -1,7 +1,7 @@
 """Results in a SQLite file: rows, quarantine and progress in one transaction.
 
 ``sqlite:///results.db`` is a path relative to the working directory, ``sqlite:////srv/results.db`` absolute;
-of our own in the query: ``table=`` and ``columns=`` (see ``vertexq.stores.layout``).
+of our own in the query: ``table=``, ``columns=`` and ``vector=`` (see ``vertexq.stores.layout``).
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from vertexq.errors import BadSettings, StoreRefused, Unreachable
 from vertexq.results import Chunk, Outcome, Progress, QuarantinedLine, Result, Row, SourceRange
 from vertexq.stores import sqlite_sql as sql
 from vertexq.stores.base import Committed, RowsRefused, Store, admit
-from vertexq.stores.columns import JSON_COLUMNS
+from vertexq.stores.columns import JSON_COLUMNS, VECTOR_COLUMN
 from vertexq.stores.layout import Layout, replaces, split_layout
 from vertexq.stores.poison import unstorable
 from vertexq.stores.table_fit import Found, lacking, refused
+from vertexq.stores.vectors import UnfitVector, compact, misfit, packed, unpacked
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one; a chunk takes well under a second."""
@@ -36,11 +37,12 @@ class SqliteStore(Store):
         if path == rest or not path or path == ":memory:" or "?" in path:
             raise BadSettings(
                 f"{rest!r} names no file, or a ?setting is not known; write sqlite:///results.db or "
-                "sqlite:////srv/results.db, with ?table= and columns= if need be"
+                "sqlite:////srv/results.db, with ?table=, columns= and vector= if need be"
             )
         self._path = Path(path)
         self._writer: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None
+        self._packs = True
 
     def prepare(self) -> None:
         """Create the file's directory, the file and its tables; add the columns of a newer vertexq.
@@ -51,9 +53,11 @@ class SqliteStore(Store):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._transaction() as db:
                 _make(db, self._layout)
-                found = sql.faults(self._layout, _columns(db, self._layout), _unique(db, self._layout))
+                columns = _columns(db, self._layout)
+                found = sql.faults(self._layout, columns, _unique(db, self._layout))
                 if wrong := refused(self._layout.table, found):
                     raise BadSettings(wrong)
+                self._packs = sql.packs(self._layout, columns)
 
     def close(self) -> None:
         """Close the file."""
@@ -72,7 +76,10 @@ class SqliteStore(Store):
             found = _columns(self._connection(), self._layout)
         query = sql.read_results(self._layout, found, outcomes=len(wanted))
         rows = self._read(query, {"submission": submission_id, **wanted})
-        return map(partial(self._layout.result_of, submission_id=submission_id), rows)
+        return (
+            self._layout.result_of(_loaded(self._layout, values), submission_id=submission_id)
+            for values in rows
+        )
 
     def quarantine(self, submission_id: str) -> Iterator[QuarantinedLine]:
         """Stream the quarantined lines."""
@@ -102,11 +109,12 @@ class SqliteStore(Store):
         db.executemany(sql.upsert(self._layout, keep=True), self._stored(lost))
 
     def _stored(self, rows: Sequence[Row]) -> Iterator[Sequence[object]]:
-        return map(self._layout.pick, map(_as_text, rows))
+        fitted = partial(_fitted, packs=self._packs, dimensions=self._layout.dimensions)
+        return map(self._layout.pick, map(fitted, rows))
 
     def _refusal(self, rows: Sequence[Row]) -> str:
         """Write ``rows`` for SQLite's opinion, and take them back: the table may have rules of its own."""
-        if why := unstorable(rows):
+        if why := unstorable(rows) or misfit(rows, self._layout.vector):
             return why
         try:
             with self._translated(), self._transaction(keep=False) as db:
@@ -161,6 +169,8 @@ class SqliteStore(Store):
     def _translated(self) -> Generator[None]:
         try:
             yield
+        except UnfitVector as unfit:
+            raise RowsRefused(f"{self._path} cannot hold a row: {unfit}") from unfit
         except (UnicodeError, OverflowError, sqlite3.DataError, sqlite3.InterfaceError) as error:
             raise RowsRefused(f"{self._path} cannot hold a row: {type(error).__name__}") from error
         except sqlite3.IntegrityError as error:
@@ -211,13 +221,27 @@ def _parts(db: sqlite3.Connection, index: str) -> list[tuple[int, int, str | Non
     return db.execute(f'PRAGMA index_info("{index}")').fetchall()
 
 
-def _as_text(row: Row) -> Sequence[object]:
-    """Return the row with its JSON as text: SQLite keeps bytes as they are, and nothing reads those."""
-    if not any(type(row[at]) is bytes for at in JSON_COLUMNS):
+def _fitted(row: Row, *, packs: bool, dimensions: int | None) -> Sequence[object]:
+    """Return the row with its JSON as text: SQLite keeps bytes as they are, and nothing reads those.
+
+    Its vector becomes bytes or, without ``packs``, text. Raise ``UnfitVector``.
+    """
+    if row.embedding is None and not any(type(row[at]) is bytes for at in JSON_COLUMNS):
         return row
     values: list[object] = list(row)
     for at in JSON_COLUMNS:
         value = values[at]
         if isinstance(value, bytes):
             values[at] = value.decode()
+    if row.embedding is not None:
+        vector = packed(row.embedding, dimensions=dimensions)  # also where text is kept: it must be one
+        values[VECTOR_COLUMN] = vector if packs else compact(row.embedding).decode()
     return values
+
+
+def _loaded(layout: Layout, values: Sequence[Any]) -> Sequence[Any]:
+    """Return a row as it was read, with the numbers of its vector."""
+    at = layout.vector_at
+    if at is None or not isinstance(values[at], bytes):
+        return values
+    return (*values[:at], unpacked(values[at]), *values[at + 1 :])

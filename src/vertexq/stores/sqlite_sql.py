@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from vertexq.results import QuarantinedLine
 from vertexq.stores import table_fit
-from vertexq.stores.columns import Column, ColumnType
+from vertexq.stores.columns import VECTOR, Column, ColumnType
 from vertexq.stores.layout import Layout, quoted
 from vertexq.stores.table_fit import Found
 
@@ -16,6 +16,7 @@ TYPES = {
     ColumnType.REAL: "REAL",
     ColumnType.INSTANT: "TEXT",
     ColumnType.JSON: "TEXT",
+    ColumnType.VECTOR: "BLOB",  # 32-bit floats, little-endian: what sqlite-vec reads
 }
 _FITS = {
     ColumnType.TEXT: ("TEXT", "BLOB"),
@@ -23,6 +24,7 @@ _FITS = {
     ColumnType.REAL: ("REAL", "NUMERIC", "BLOB"),
     ColumnType.INSTANT: ("TEXT", "NUMERIC", "BLOB"),
     ColumnType.JSON: ("TEXT", "NUMERIC", "BLOB"),
+    ColumnType.VECTOR: ("BLOB", "TEXT", "NUMERIC"),  # in the last two as JSON
 }
 _AFFINITIES = (
     ("INT", "INTEGER"),
@@ -65,6 +67,12 @@ def affinity(type_: str) -> str:
     if not type_:
         return "BLOB"
     return next((meant for part, meant in _AFFINITIES if part in type_.upper()), "NUMERIC")
+
+
+def packs(layout: Layout, found: Iterable[Found]) -> bool:
+    """Tell whether the table takes vectors as bytes; one with a column for text gets them as JSON."""
+    name = layout.name_of(VECTOR).lower()
+    return all(affinity(column.type) == "BLOB" for column in found if column.name.lower() == name)
 
 
 def create_table(layout: Layout) -> str:

@@ -34,5 +34,5 @@ def __getattr__(name: str) -> Any:
 def _explain_asserts() -> None:
     import pytest  # noqa: PLC0415  (only those who run the contract have it)
 
-    parts = ("contract", "crashes", "layout", "replacing")
+    parts = ("contract", "crashes", "layout", "replacing", "vectors")
     pytest.register_assert_rewrite(*(f"vertexq.testing.store_{part}" for part in parts))

@@ -37,6 +37,7 @@ from vertexq.testing.store_rows import (
     row,
     source_range,
 )
+from vertexq.testing.store_vectors import StoreVectors
 
 _HARD_TEXTS = [
     "",
@@ -68,18 +69,8 @@ _HARD_VALUES = [
 _CALLS = b'[{"name": "look_up", "args": {"city": "Z\xc3\xbcrich", "days": 3}, "id": "c1"}]'
 
 
-class StoreContract(StoreReplacing, StoreCrashes):
+class StoreContract(StoreReplacing, StoreCrashes, StoreVectors):
     """The promise of ``vertexq.stores.base.Store``, as tests."""
-
-    @pytest.fixture
-    def store_url(self) -> str:
-        """Say where a store is that holds nothing yet; each test has its own."""
-        raise NotImplementedError("a subclass says where an empty store is")
-
-    @pytest.fixture
-    def storage_endpoint(self) -> str:
-        """Say where the Cloud Storage emulator is, for stores on gs://."""
-        return ""
 
     @pytest.fixture
     def store(self, store_url: str, storage_endpoint: str) -> Iterator[Store]:
@@ -198,6 +189,7 @@ class StoreContract(StoreReplacing, StoreCrashes):
             row("poison", response=b'{"text": "\\ud800"}'),
             row("poison", response=b'{"deep": ' + b"[" * 120 + b"]" * 120 + b"}"),
             row("poison", prompt_tokens=2**63),
+            row("poison", embedding=b"[0.5,1e39]"),
         ],
         ids=[
             "nul",
@@ -211,6 +203,7 @@ class StoreContract(StoreReplacing, StoreCrashes):
             "escaped-surrogate",
             "deep",
             "int",
+            "number",
         ],
     )
     def test_a_poison_row_is_exact_or_set_aside(self, store: Store, poison: Row) -> None:
@@ -353,5 +346,6 @@ def _is_set_aside(store: Store, result: Result) -> bool:
         result.outcome is Outcome.QUARANTINED
         and bool(result.error_message)
         and (bare.text, bare.response, bare.parsed, bare.function_calls) == (None, None, None, None)
+        and bare.embedding is None
         and len(lines) == 2
     )

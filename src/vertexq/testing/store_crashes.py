@@ -10,12 +10,13 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from vertexq.errors import PositionMoved, StaleFence
 from vertexq.results import Result
-from vertexq.stores import Store, open_store
+from vertexq.stores import Store
 from vertexq.stores.columns import result_of
+from vertexq.testing.store_fixtures import StoreFixtures
 from vertexq.testing.store_rows import (
     STEP_BYTES,
     SUBMISSION,
@@ -28,24 +29,15 @@ from vertexq.testing.store_rows import (
 from vertexq.testing.store_writer import CHUNKS, DEADLY_ROWS, ROWS, SAME_CHUNKS
 
 KILLS = 8
-NEWEST = ("reason", "parsed", "function_calls")
+NEWEST = ("reason", "parsed", "function_calls", "embedding", "embedding_norm", "extra")
 """The columns that came last."""
 READ_GROWTH_BYTES = 12 * 2**20
 
 
-class StoreCrashes:
+class StoreCrashes(StoreFixtures):
     """Tests that need more than one writer. Part of ``StoreContract``; do not subclass it alone."""
 
     finds_repeats_itself: ClassVar[bool]
-
-    ledger_url: str = ""
-    """Where the ledger is, for stores that keep their memory there."""
-
-    def opened(self, store_url: str, storage_endpoint: str) -> Store:
-        """Return the store, not yet prepared; override it where results are read elsewhere than written."""
-        return open_store(
-            store_url, storage_endpoint=storage_endpoint, ledger_url=self.ledger_url, name="contract"
-        )
 
     def test_preparing_from_many_threads_is_safe(self, store_url: str, storage_endpoint: str) -> None:
         """Workers that start together on an empty target all come up."""
@@ -176,7 +168,8 @@ class StoreCrashes:
         self, store: Store, store_url: str, storage_endpoint: str
     ) -> None:
         """A column that it did not have is null in its rows, and kept from now on."""
-        old = full_row("old")._replace(reason=None, parsed=None, function_calls=None)
+        nulls: dict[str, Any] = dict.fromkeys(NEWEST)
+        old = full_row("old")._replace(**nulls)
         store.write(chunk(old), fence=1)
         store.close()
         self.narrow(store_url)

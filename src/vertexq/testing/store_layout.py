@@ -18,38 +18,36 @@ import pytest
 
 from vertexq.errors import BadSettings
 from vertexq.results import Outcome, Result
-from vertexq.stores import Store, open_store
+from vertexq.stores import Store
 from vertexq.stores.columns import result_of
+from vertexq.testing.store_fixtures import StoreFixtures
 from vertexq.testing.store_rows import STEP_BYTES, SUBMISSION, chunk, full_row, row, source_range
 
+_VECTOR = b"[0.5, -2.0, 3]"
 _OURS = "key:id,text:answer,cost_usd"
 _JUDGED = "outcome:how,submission_id:run,text,key:id,attempt:round"
 
 
-class StoreLayoutContract:
+class StoreLayoutContract(StoreFixtures):
     """What a store with a layout promises: see ``vertexq.stores.layout``."""
-
-    ledger_url: str = ""
-
-    @pytest.fixture
-    def store_url(self) -> str:
-        """Say where a store is that holds nothing yet, without a layout; each test has its own."""
-        raise NotImplementedError("a subclass says where an empty store is")
-
-    @pytest.fixture
-    def storage_endpoint(self) -> str:
-        """Say where the Cloud Storage emulator is, for stores on gs://."""
-        return ""
 
     @pytest.fixture
     def wanting(self, store_url: str, storage_endpoint: str) -> Any:
-        """Return how to open the store with ``columns=``."""
+        """Return how to open the store with ``columns=`` and other options."""
 
-        def opened(columns: str) -> Store:
-            url = f"{store_url}{'&' if '?' in store_url else '?'}columns={columns}"
-            return open_store(
-                url, storage_endpoint=storage_endpoint, ledger_url=self.ledger_url, name="contract"
-            )
+        def opened(columns: str, more: str = "") -> Store:
+            url = f"{store_url}{'&' if '?' in store_url else '?'}columns={columns}{more}"
+            return self.opened(url, storage_endpoint)
+
+        return opened
+
+    @pytest.fixture
+    def sized(self, store_url: str, storage_endpoint: str) -> Any:
+        """Return how to open the store with ``vector=``."""
+
+        def opened(vector: str) -> Store:
+            url = f"{store_url}{'&' if '?' in store_url else '?'}vector={vector}"
+            return self.opened(url, storage_endpoint)
 
         return opened
 
@@ -133,6 +131,41 @@ class StoreLayoutContract:
         with wanting(_OURS) as store:
             assert store.progress(source_range()).position == STEP_BYTES
             assert sorted(_by_key(store)) == ["a"]
+
+    def test_a_vector_may_stand_anywhere(self, wanting: Any) -> None:
+        """Under any name, with its size or without, and a row without one is null."""
+        for more in ("", "&vector=3"):
+            with wanting("embedding:vec,key:id", more) as store:
+                source = source_range(f"b{more[-1:]}")
+                store.write(chunk(row(f"a{more}", embedding=_VECTOR), row("b"), source=source), fence=1)
+                assert _by_key(store)[f"a{more}"].embedding == [0.5, -2.0, 3.0]
+                assert _by_key(store)["b"].embedding is None
+                store.finish(SUBMISSION)
+
+    def test_a_vector_of_another_length_is_set_aside(self, sized: Any) -> None:
+        """Its row stays as quarantined, with the reason; the rows around it land."""
+        bad = [row("b", embedding=b"[1.0,2.0]"), row("d", embedding=b"[]"), row("e", embedding=b"[1,2,3,4]")]
+        with sized("3") as store:
+            rows = [row("a", embedding=_VECTOR), *bad, row("c", text="t", embedding_norm=None)]
+            assert store.write(chunk(*rows), fence=1) == {"b", "d", "e"}
+            found = _by_key(store)
+            lines = {line.raw: line.reason for line in store.quarantine(SUBMISSION)}
+
+        assert (found["a"].embedding, found["c"].text) == ([0.5, -2.0, 3.0], "t")
+        assert {(found[one].embedding, found[one].ok) for one in "bde"} == {(None, False)}
+        assert set(lines) == {one.embedding for one in bad}
+        assert "has 2 numbers, the store's have 3" in lines[b"[1.0,2.0]"]
+
+    @pytest.mark.parametrize("vector", ["", "0", "16001", "many", "768d", "-3", "float:3"])
+    def test_a_size_that_cannot_be_is_refused(self, sized: Any, vector: str) -> None:
+        """Before anything is connected to."""
+        with pytest.raises(BadSettings, match="vector="):
+            sized(vector)
+
+    def test_a_size_without_the_column_is_refused(self, wanting: Any) -> None:
+        """It would mean nothing."""
+        with pytest.raises(BadSettings, match="needs embedding among columns="):
+            wanting("key,text", "&vector=3")
 
     @pytest.mark.parametrize("columns", ["text", "key,nothing", "key:a b", "key,key", ""])
     def test_columns_that_cannot_be_are_refused(self, wanting: Any, columns: str) -> None:

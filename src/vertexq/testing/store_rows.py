@@ -61,6 +61,8 @@ def full_row(key: str) -> Row:
         reason="MAX_TOKENS",
         parsed=b'{"answer": [1, 2.5, null, "\xe6\x97\xa5"]}',
         function_calls=b'[{"name": "look_up", "args": {"days": 3}}]',
+        embedding=b"[0.5, -0.25, 2.0]",
+        embedding_norm=2.0766559657295187,
         extra=b'{"city": "Z\xc3\xbcrich", "sold": 12}',
     )
 

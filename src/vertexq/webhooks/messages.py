@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from vertexq.results import Chunk, QuarantinedLine, Row
-from vertexq.stores.columns import JSON_NAMES
+from vertexq.stores.columns import JSON_NAMES, VECTOR
+from vertexq.stores.vectors import compact
 
 MESSAGE_BYTES = 256 * 1024
 """About how large a message may grow; one row that is larger goes alone."""
@@ -29,12 +30,14 @@ def messages_of(chunk: Chunk) -> Iterator[tuple[str, bytes]]:
 
 
 def row_json(row: Row) -> bytes:
-    """Write a row as an object: its columns by name without nulls, JSON columns byte for byte."""
+    """Write a row as an object: its columns by name without nulls, JSON and numbers as they came."""
     named: dict[str, Any] = {
         name: value for name, value in zip(Row._fields, row, strict=True) if value is not None
     }
     for name in named.keys() & JSON_NAMES:
         named[name] = orjson.Fragment(named[name])
+    if row.embedding is not None:
+        named[VECTOR] = orjson.Fragment(compact(row.embedding))
     return orjson.dumps(named)
 
 
