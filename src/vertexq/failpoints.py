@@ -47,6 +47,11 @@ class Failpoint(StrEnum):
     RERUN_UPLOADED = "rerun.uploaded"
     RERUN_HANDED_OVER = "rerun.handed-over"
     RERUN_RUNNING = "rerun.running"
+    ONLINE_CLAIMED = "online.claimed"
+    ONLINE_BEGUN = "online.begun"
+    ONLINE_ANSWERED = "online.answered"
+    ONLINE_WRITTEN = "online.written"
+    ONLINE_ENDED = "online.ended"
 
 
 @dataclass(slots=True)

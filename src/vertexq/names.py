@@ -12,6 +12,7 @@ class TaskName(StrEnum):
     STAGE = "vertexq.stage"  # submission id
     CREATE = "vertexq.create"  # batch id
     POLL = "vertexq.poll"  # project, location
+    ONLINE = "vertexq.online"  # batch id
     INGEST = "vertexq.ingest"  # batch id
     SETTLE = "vertexq.settle"  # submission id
     CANCEL = "vertexq.cancel"  # submission id
@@ -27,6 +28,7 @@ class QueueName(StrEnum):
     CONTROL = "vertexq.control"  # sweep, poll, settle, cancel, deadline, enqueue: short
     STAGE = "vertexq.stage"
     CREATE = "vertexq.create"
+    ONLINE = "vertexq.online"  # rows answered one by one: minutes of waiting for models
     INGEST = "vertexq.ingest"
     DELIVER = "vertexq.deliver"  # what others are told; a slow receiver holds up nothing else
 
@@ -36,6 +38,7 @@ QUEUE_OF: dict[TaskName, QueueName] = {
     TaskName.STAGE: QueueName.STAGE,
     TaskName.CREATE: QueueName.CREATE,
     TaskName.POLL: QueueName.CONTROL,
+    TaskName.ONLINE: QueueName.ONLINE,
     TaskName.INGEST: QueueName.INGEST,
     TaskName.SETTLE: QueueName.CONTROL,
     TaskName.CANCEL: QueueName.CONTROL,

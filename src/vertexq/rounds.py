@@ -31,10 +31,14 @@ _NOT_BY_HAND = frozenset({BatchState.LOST, BatchState.ASIDE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """Rows of a batch, by index, that are to be tried again. ``batch`` is with ``found``."""
+    """Rows of a batch, by index, that are to be tried again. ``batch`` is with ``found``.
+
+    ``online`` rows are answered one by one instead of by a job.
+    """
 
     batch: Batch
     rows: frozenset[int]
+    online: bool = False
 
     @property
     def found(self) -> bytearray:
@@ -75,11 +79,12 @@ def has_rounds(submission: Submission, now: datetime) -> bool:
 def open_rows(batch: Batch, *, most: int) -> frozenset[int]:
     """Return the rows of an ended batch that are tried again by themselves, at most ``most`` times.
 
-    Those are rows without an answer, and failed ones whose error may pass (408, 429, 5xx but 501).
+    Those are rows without an answer, and failed ones whose error may pass (408, 429, 5xx but 501); what was
+    answered online is not.
     """
-    if batch.round >= most or not job_may_pass(batch):
+    if batch.online or batch.round >= most or not job_may_pass(batch):
         return frozenset()
-    return _rows(batch, ranks.OPEN)
+    return rows_with(batch, ranks.OPEN)
 
 
 def asked_for(batch: Batch, retry: Retry) -> frozenset[int]:
@@ -90,7 +95,7 @@ def asked_for(batch: Batch, retry: Retry) -> frozenset[int]:
     if batch.state not in BATCH_TERMINAL - _NOT_BY_HAND:
         return frozenset()
     wanted = {byte for byte in range(256) if ranks.outcome_of(byte) in retry.outcomes}
-    return _rows(batch, wanted | ({ranks.NOT_FOUND} if Outcome.MISSING in retry.outcomes else set()))
+    return rows_with(batch, wanted | ({ranks.NOT_FOUND} if Outcome.MISSING in retry.outcomes else set()))
 
 
 def not_done(submission: Submission) -> NotDone:
@@ -103,10 +108,11 @@ def not_done(submission: Submission) -> NotDone:
 
 def unanswered(batch: Batch) -> frozenset[int]:
     """Return the rows that nothing was found of."""
-    return _rows(batch, frozenset({ranks.NOT_FOUND}))
+    return rows_with(batch, frozenset({ranks.NOT_FOUND}))
 
 
-def _rows(batch: Batch, wanted: Collection[int]) -> frozenset[int]:
+def rows_with(batch: Batch, wanted: Collection[int]) -> frozenset[int]:
+    """Return the rows whose state is one of ``wanted``, by index."""
     found = ranks.unpack(batch.found, rows=batch.rows)
     if not any(byte in found for byte in wanted):
         return frozenset()

@@ -30,6 +30,7 @@ class BatchState(StrEnum):
     SENDING = "sending"  # one worker is making the paid call
     AMBIGUOUS = "ambiguous"  # the call had no clear answer: looking for the job by its label
     BOUND = "bound"  # we know the job's name
+    ONLINE = "online"  # its rows are being answered one by one; there is no job
     ENDED = "ended"  # the job ended; its output is being ingested
     INGESTED = "ingested"  # every output line is in the store
     REFUSED = "refused"  # Google refused the create; nothing runs
@@ -85,10 +86,12 @@ SUBMISSION_MOVES: dict[SubmissionState, frozenset[SubmissionState]] = {
 }
 
 BATCH_MOVES: dict[BatchState, frozenset[BatchState]] = {
-    _B.READY: frozenset({_B.SENDING, _B.BOUND, _B.WITHDRAWN}),  # bound: an earlier attempt's job turned up
+    # bound: an earlier attempt's job turned up; online: a batch whose rows are answered without one
+    _B.READY: frozenset({_B.SENDING, _B.BOUND, _B.ONLINE, _B.WITHDRAWN}),
     _B.SENDING: frozenset({_B.BOUND, _B.AMBIGUOUS, _B.REFUSED}),
     _B.AMBIGUOUS: frozenset({_B.BOUND, _B.READY, _B.WITHDRAWN}),
     _B.BOUND: frozenset({_B.ENDED, _B.LOST}),
+    _B.ONLINE: frozenset({_B.ENDED}),
     _B.ENDED: frozenset({_B.INGESTED}),
     _B.REFUSED: frozenset({_B.READY}),
     _B.LOST: frozenset({_B.BOUND}),

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from vertexq import outlook
+from vertexq.finishing import answered_online
 from vertexq.model import PUSD_PER_USD, Batch, Counts, Estimate, OnDeadline, Submission, Usage
 from vertexq.money import estimate_json, in_usd, unknown_cost
 from vertexq.plain import money
@@ -59,8 +60,8 @@ class Status:
     ``cost_usd`` is None when the model has no price; ``estimate`` is None until rows have been counted.
     ``set_aside_rows`` could not be sent and end as failed; ``strays`` counts jobs beside those that are kept.
     ``rounds`` are those in which rows are tried again, ``most_rounds`` how many there are by themselves, as
-    far as this process knows. ``differences`` say where Google's counts and its output do not agree;
-    ``told`` how those who hear about it have taken it.
+    far as this process knows. ``online_rows`` have their answer from an online call. ``differences`` say
+    where Google's counts and its output do not agree; ``told`` how those who hear about it have taken it.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Status:
     warnings: tuple[str, ...] = ()
     rounds: tuple[Round, ...] = ()
     most_rounds: int = 0
+    online_rows: int = 0
     differences: tuple[str, ...] = ()
     told: tuple[Told, ...] = ()
 
@@ -153,6 +155,7 @@ class Status:
             "strays": self.strays,
             "warnings": list(self.warnings),
             "rounds": [one.to_json() for one in self.rounds],
+            "online_rows": self.online_rows,
             "differences": list(self.differences),
             "deliveries": [asdict(one) for one in self.told],
         }
@@ -194,7 +197,7 @@ def status_of(
         cost_usd=_cost_usd(submission, usage, cost_pusd),
         batches=len(batches),
         batches_by_state=_tally([batch.state.value for batch in batches]),
-        job_states=_tally([batch.job_state for batch in batches if batch.job_state]),
+        job_states=_tally([one.job_state for one in batches if one.job_state and not one.online]),
         created_at=submission.created_at,
         finished_at=submission.finished_at,
         warnings=tuple(text for batch in batches for text in outlook.warnings(batch, now)) if now else (),
@@ -208,6 +211,7 @@ def status_of(
         strays=strays,
         rounds=_rounds(batches),
         most_rounds=most_rounds,
+        online_rows=answered_online(batches),
         told=tuple(told),
         differences=tuple(
             f"{batch.id}: {batch.reason}"
@@ -255,6 +259,8 @@ def _why_it_waits(batches: Sequence[Batch]) -> str:
     if not under_way or not all(batch.round for batch in under_way):
         return ""
     rows = f"{sum(batch.rows for batch in under_way):,} rows"
+    if all(batch.online for batch in under_way):
+        return f"{rows} are answered online"
     until = [one.next_action_at for one in under_way if _rests(one) and one.next_action_at]
     if len(until) < len(under_way):
         return f"{rows} are tried again"

@@ -41,6 +41,7 @@ STEPS: dict[TaskName, Callable[..., Awaitable[None]]] = {
     TaskName.STAGE: steps.stage,
     TaskName.CREATE: steps.create,
     TaskName.POLL: steps.poll,
+    TaskName.ONLINE: steps.online,
     TaskName.INGEST: steps.ingest,
     TaskName.SETTLE: steps.settle,
     TaskName.CANCEL: steps.cancel,

@@ -42,6 +42,7 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         ("priority", str(status.priority or "")),
         ("deadline", _deadline(status)),
         *(("round", _round(one, status.most_rounds)) for one in status.rounds),
+        ("online", f"{status.online_rows:,} answered online" if status.online_rows else ""),
         *(("told", _told(one, status.id)) for one in status.told),
         *(("difference", text) for text in status.differences),
         *(("warning", text) for text in status.warnings),

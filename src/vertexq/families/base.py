@@ -8,6 +8,7 @@ from typing import Any
 
 from vertexq.check.base import FieldRules
 from vertexq.errors import BadInput
+from vertexq.families.online import OnlineWay
 from vertexq.families.table_checks import ABSENT, EMPTY_TEXT, NO_OBJECT, TableCheck
 from vertexq.families.wire import Wire
 from vertexq.rows import Read, ReadContext
@@ -108,6 +109,7 @@ class Family:
     naming: Callable[[str, Request], Request] | None = None  # for requests that hold the model's name
     takes: Callable[[str], bool] | None = None
     tables: TableForm | None = None
+    online: OnlineWay | None = None  # how rows are answered without a job; None: they are not
     resumes: bool = False  # a job takes an earlier one's output and runs the rows without an answer
 
     def request_for(self, parameters: Parameters, model: str = "") -> Request:

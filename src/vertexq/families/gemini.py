@@ -12,6 +12,7 @@ from typing import Any, cast
 from vertexq.families.base import Family, NoRequest, TableForm
 from vertexq.families.gemini_reading import reading
 from vertexq.families.gemini_rules import RULES, estimate
+from vertexq.families.online import OnlineWay
 from vertexq.families.table_checks import GEMINI_CHECKS, GEMINI_TOKENS
 
 _REQUEST_FIELDS = frozenset(
@@ -90,6 +91,7 @@ FAMILY = Family(
     input_limit_bytes=1_000_000_000,  # one input file (the same page)
     check=RULES,
     estimate=estimate,
+    online=OnlineWay(),
     resumes=True,
     tables=TableForm(
         column="request",

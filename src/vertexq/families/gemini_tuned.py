@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vertexq.families import gemini
+from vertexq.families.online import OnlineWay
 from vertexq.families.own_models import elsewhere, is_own
 
 _GLOBAL = "global"
@@ -33,4 +34,5 @@ FAMILY = replace(
     example="projects/P/locations/us-central1/models/1234567890",
     accepts=is_own,
     refusal=refusal,
+    online=OnlineWay(by_endpoint=True),
 )

@@ -47,3 +47,9 @@ def deployed_models_from(value: object) -> tuple[str, ...]:
     names = ((text(one, "model"), text(one, "modelVersionId")) for one in deployed)
     full = (f"{name}@{version}" if version and "@" not in name else name for name, version in names if name)
     return tuple(dict.fromkeys(full))
+
+
+def endpoints_from(value: object) -> tuple[str, ...]:
+    """Read to which endpoints a ``Model`` is deployed, by their full names, each once."""
+    deployed = (mapping(one) for one in items(mapping(value).get("deployedModels")))
+    return tuple(dict.fromkeys(name for one in deployed if (name := text(one, "endpoint"))))

@@ -30,6 +30,9 @@ _SILENCE_S = 30.0  # how long the socket of a call that may be repeated stays si
 _UNAUTHENTICATED = 401
 _PAID_TRIES = 3
 
+NOT_MADE = "NOT_MADE"
+"""The ``code`` of an ``Unavailable`` error when the limits let no call through: nothing was sent."""
+
 
 class Transport:
     """What every call to Google goes through. One for a process and its event loop; close it with ``aclose``.
@@ -123,6 +126,7 @@ class Transport:
                 raise Unavailable(
                     f"{request.tried} was not made: the limits on calls let none through for {wait_s:.0f} s "
                     "(`vertexq status --limits` says why); it is made again later",
+                    code=NOT_MADE,
                     retry_after_s=wait_s,
                 )
             await asyncio.sleep(wait_s)

@@ -19,7 +19,7 @@ from vertexq.google.messages import (
     parent,
     text,
 )
-from vertexq.google.own_models import OwnModel, deployed_models_from, own_model_from
+from vertexq.google.own_models import OwnModel, deployed_models_from, endpoints_from, own_model_from
 from vertexq.google.rest import Answer, Transport
 from vertexq.model import Job
 
@@ -163,6 +163,10 @@ class Vertex:
     async def deployed_models(self, location: str, endpoint: str) -> tuple[str, ...]:
         """Return which models are deployed to ``projects/P/locations/L/endpoints/ID``; raise ``NotFound``."""
         return deployed_models_from(await self._resource(location, endpoint))
+
+    async def endpoints_of(self, location: str, model: str) -> tuple[str, ...]:
+        """Return the endpoints that a project's own model is deployed to; raise ``NotFound``."""
+        return endpoints_from(await self._resource(location, model))
 
     async def _resource(self, location: str, name: str) -> object:
         url = f"{base_url(location, self._endpoint)}/v1/{name}"

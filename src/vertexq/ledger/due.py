@@ -15,7 +15,7 @@ from vertexq.ledger.watching import Watching
 from vertexq.states import BATCH_TERMINAL, SUBMISSION_RESTING, BatchState
 
 _REST = {Record.SUBMISSION: SUBMISSION_RESTING, Record.BATCH: BATCH_TERMINAL}
-_UNDER_WAY = (BatchState.SENDING, BatchState.AMBIGUOUS, BatchState.BOUND, BatchState.ENDED)
+_UNDER_WAY = (BatchState.SENDING, BatchState.AMBIGUOUS, BatchState.BOUND, BatchState.ONLINE, BatchState.ENDED)
 
 
 class DueWork(Watching):

@@ -41,7 +41,7 @@ class Flights(LedgerPart):
         )
         group = (b.project, b.location, b.family, b.state)
         under_way = b.state.in_(sorted({*BATCH_ACTIVE, BatchState.READY}))
-        query = select(*group, *sums).where(under_way).group_by(*group).order_by(*group)
+        query = select(*group, *sums).where(under_way, b.online.is_(False)).group_by(*group).order_by(*group)
         found: dict[tuple[str, str, str], InFlight] = {}
         with self._reading() as connection:
             for row in connection.execute(query):

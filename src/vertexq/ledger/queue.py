@@ -48,9 +48,11 @@ LONGEST_MEMORY = 256
 """How many of the last jobs are looked at, at most, when there are fewer slots than tenants."""
 
 _IS_READY = batches.c.state == literal_column(f"'{BatchState.READY}'")  # literal, as the index has it
-_WAITS = and_(_IS_READY, batches.c.next_action_at.is_(None))
+_NEEDS_A_JOB = batches.c.online.is_(False)
+_WAITS = and_(_IS_READY, _NEEDS_A_JOB, batches.c.next_action_at.is_(None))
 _HANDED_OUT = and_(
     _IS_READY,
+    _NEEDS_A_JOB,
     batches.c.next_action_at.is_not(None),
     batches.c.attempts > RESTS,
     batches.c.attempts < STUCK_ATTEMPTS,

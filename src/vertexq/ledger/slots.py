@@ -49,6 +49,27 @@ class Slots(LedgerPart):
             )
             return move_in(connection, batch, BatchState.SENDING, claim, values, now)
 
+    def start_online(self, batch: Batch, *, claim: Claim, output_prefix: str, bounds: Bounds) -> Batch | Held:
+        """Commit the intent to have rows answered one by one, or say which bound on money is in the way.
+
+        There is no job, so no slot is taken; what it may cost counts like a job's.
+        """
+        check_move(batch.state, BatchState.ONLINE)
+        with self._writing() as connection:
+            _lock(connection, batch)
+            now = database_now(connection)
+            held = next(_held_by_money(connection, batch, bounds, now), None)
+            if held is not None:
+                return held
+            values = BatchFields(
+                attempt=batch.attempt + 1,
+                output_prefix=output_prefix,
+                sent_at=now,
+                attempts=0,
+                next_action_at=now,
+            )
+            return move_in(connection, batch, BatchState.ONLINE, claim, values, now)
+
 
 def _lock(connection: Connection, batch: Batch) -> None:
     """Let one worker at a time count, in all locations, as money is the project's; SQLite has one writer."""

@@ -34,7 +34,7 @@ class Spent:
     project: str
     model: str
     tenant: str
-    jobs: int = 0
+    jobs: int = 0  # none for rows that were answered online
     rows: int = 0
     estimate_pusd: int | None = 0
     cost_pusd: int | None = 0
@@ -63,7 +63,17 @@ class Spending(LedgerPart):
     def spending(self, *, since: datetime) -> list[Spent]:
         """Return what was spent since an instant, by day, project, model and tenant, the newest first."""
         b = batches.c
-        columns = (b.sent_at, b.project, b.model, b.tenant, b.rows, b.usage, b.cost_pusd, b.estimate_pusd)
+        columns = (
+            b.sent_at,
+            b.project,
+            b.model,
+            b.tenant,
+            b.rows,
+            b.usage,
+            b.cost_pusd,
+            b.estimate_pusd,
+            b.online,
+        )
         query = select(*columns, _counted().label("counted")).where(b.sent_at >= since, b.state.not_in(FREE))
         found: dict[tuple[date, str, str, str], Spent] = {}
         with self._reading() as connection:
@@ -101,7 +111,7 @@ def _spent_of(row: RowMapping) -> Spent:
         project=row["project"],
         model=row["model"],
         tenant=row["tenant"],
-        jobs=1,
+        jobs=0 if row["online"] else 1,
         rows=row["rows"],
         estimate_pusd=row["estimate_pusd"],
         cost_pusd=None if unknown else row["cost_pusd"],

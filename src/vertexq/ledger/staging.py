@@ -116,7 +116,7 @@ def new_row(submission_id: str, new: NewBatch, now: datetime, *, is_due: bool = 
     """Return the row of a batch that enters the ledger."""
     given = {field.name: getattr(new, field.name) for field in fields(NewBatch)}
     rests = given.pop("rest_s") > 0
-    due_at = now + timedelta(seconds=new.rest_s) if rests else (now if is_due else None)
+    due_at = now + timedelta(seconds=new.rest_s) if rests else (now if is_due or new.online else None)
     return given | {
         "submission_id": submission_id,
         "labels": dict(new.labels),

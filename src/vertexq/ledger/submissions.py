@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Connection, case, delete, insert, literal, select, update
+from sqlalchemy import Connection, and_, case, delete, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.deadlines import is_late
@@ -208,7 +208,7 @@ def _go_on(connection: Connection, known: Submission, now: datetime) -> Submissi
             connection, Record.BATCH, row["id"], version=row["version"], now=now, values=values, claim=None
         )
         write_audit(connection, Record.BATCH, moved, came_from=BatchState.REFUSED, now=now, actor=PRODUCER)
-    ready = batches.c.state == BatchState.READY
+    ready = and_(batches.c.state == BatchState.READY, batches.c.online.is_(False))
     waits = case((ready, None), else_=literal(now, UtcDateTime()))  # a CASE does not know its column's type
     connection.execute(
         update(batches)

@@ -7,6 +7,7 @@ from vertexq.steps.deliver import deliver
 from vertexq.steps.dispatch import dispatch
 from vertexq.steps.enqueue import enqueue
 from vertexq.steps.ingest import ingest
+from vertexq.steps.online import online
 from vertexq.steps.poll import poll
 from vertexq.steps.rerun import rerun
 from vertexq.steps.settle import settle
@@ -21,6 +22,7 @@ __all__ = [
     "dispatch",
     "enqueue",
     "ingest",
+    "online",
     "poll",
     "rerun",
     "settle",

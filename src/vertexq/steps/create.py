@@ -40,6 +40,7 @@ from vertexq.ledger import Bounds, Claim, Held, HeldBy, Record
 from vertexq.limits.base import GRANT_GOOD_S, CallClass, Verdict, verdict_of
 from vertexq.model import Batch, Job, Submission
 from vertexq.money import held_sentence
+from vertexq.names import TaskName
 from vertexq.rounds import RESTS
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.dispatch import dispatch, in_flight_bounds
@@ -75,8 +76,11 @@ async def create(services: Services, batch_id: str) -> None:
 
 async def _go_on(services: Services, batch: Batch, claim: Claim) -> None:
     if batch.state is BatchState.READY:
-        if not _is_due(services, batch):
+        if not is_due(services, batch):
             return  # the hint came twice, or late: no turn and no wait may be jumped
+        if batch.online:
+            services.hints.send(TaskName.ONLINE, batch.id)
+            return
         if batch.attempts == RESTS:
             services.ledger.update_batch(batch, claim=claim, attempts=0, next_action_at=None)
             await dispatch(services, batch.project, batch.location)
@@ -88,7 +92,8 @@ async def _go_on(services: Services, batch: Batch, claim: Claim) -> None:
         await reconcile(services, batch, claim)
 
 
-def _is_due(services: Services, batch: Batch) -> bool:
+def is_due(services: Services, batch: Batch) -> bool:
+    """Tell whether a batch's time has come."""
     return batch.next_action_at is not None and batch.next_action_at <= services.ledger.now()
 
 

@@ -48,9 +48,10 @@ def may_act(services: Services, submission: Submission) -> bool:
 
 async def _act(services: Services, submission: Submission, claim: Claim) -> None:
     ledger, again = services.ledger, runs_again(submission)
-    reason = "" if again else f"{passed(submission)} before this batch was sent"
+    reason = "" if again else before_it_was_sent(submission)
     for batch in ledger.batches(submission.id):
-        await stop(services, batch, claim, withdraw=reason)
+        if not batch.online:  # that is what comes after a deadline
+            await stop(services, batch, claim, withdraw=reason)
     if not has_stopped(services, submission):
         log.info("deadline_passed", submission=submission.id, rounds=submission.rounds)
     elif not again:
@@ -62,8 +63,15 @@ async def _act(services: Services, submission: Submission, claim: Claim) -> None
 def has_stopped(services: Services, submission: Submission) -> bool:
     """Tell whether nothing of a late submission is under way any more; what will run again may wait."""
     waits = {BatchState.READY} if runs_again(submission) else set[BatchState]()
-    ended = BATCH_TERMINAL | waits
-    return all(batch.state in ended for batch in services.ledger.batches(submission.id))
+    return all(
+        batch.state in BATCH_TERMINAL or (batch.state in waits and not batch.online)
+        for batch in services.ledger.batches(submission.id)
+    )
+
+
+def before_it_was_sent(submission: Submission) -> str:
+    """Return why a batch is withdrawn."""
+    return f"{passed(submission)} before this batch was sent"
 
 
 def close(services: Services, submission: Submission, claim: Claim) -> None:

@@ -4,6 +4,7 @@
 
     settling ──► rows without an answer, or whose error may pass: they rest for a while, then run again
              ──► rows that somebody wants to have tried again: they run at once
+             ──► the last few, when that was asked for: they are answered online, at once
     late     ──► rows without an answer: they run at once, with a new deadline
 
 One way for all: ``steps/successors.py`` makes the batches, the ledger says who has which row.
@@ -11,24 +12,27 @@ One way for all: ``steps/successors.py`` makes the batches, the ledger says who 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, groupby
 
 import structlog
 
 from vertexq.deadlines import leaves_rest, runs_again
 from vertexq.failpoints import Failpoint, reach
+from vertexq.finishing import are_few, finishes_online, left_rows, nothing_else_runs
 from vertexq.ledger import Claim, Record
 from vertexq.model import Batch, Submission
 from vertexq.names import TaskName
 from vertexq.rounds import Rest, asked_for, has_rounds, left_pusd, open_rows, rest_s, unanswered
 from vertexq.states import BATCH_TERMINAL, BatchState, SubmissionState
 from vertexq.steps.absent import account
-from vertexq.steps.deadline import close, has_stopped, may_act
+from vertexq.steps.deadline import before_it_was_sent, close, has_stopped, may_act
 from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import with_lease
 from vertexq.steps.services import Services, seconds
-from vertexq.steps.successors import InputGone, part_of, run_again
+from vertexq.steps.stopping import stop
+from vertexq.steps.successors import InputGone, online_share, part_of, run_again, together
 
 log = structlog.get_logger(__name__)
 
@@ -58,9 +62,41 @@ def rests_of(services: Services, submission: Submission) -> Iterator[Rest]:
     batches = services.ledger.batches(submission.id)
     if retry is not None:
         yield from _rests(services, batches, lambda batch: asked_for(batch, retry))
+    elif last := last_rests(services, submission, batches):
+        yield from last
     elif has_rounds(submission, services.ledger.now()):
         rests = _rests(services, batches, lambda batch: open_rows(batch, most=most))
         yield from _affordable(rests, left_pusd(submission, batches))
+
+
+def last_rests(services: Services, submission: Submission, batches: Sequence[Batch]) -> list[Rest]:
+    """Return what is to be answered online: the few rows that are left, when the budget allows it."""
+    found = few_rests(services, submission, batches)
+    return found if _affords(services, submission, batches, found) else []
+
+
+def few_rests(services: Services, submission: Submission, batches: Sequence[Batch]) -> list[Rest]:
+    """Return the rows that are left, when they are few enough to be answered online and that is asked for.
+
+    Nothing while a job may still answer some.
+    """
+    if not finishes_online(submission) or not nothing_else_runs(batches):
+        return []
+    found, rows = list[Rest](), 0
+    for rest in _rests(services, batches, lambda batch: left_rows(submission, batch)):
+        found.append(replace(rest, online=True))
+        rows += len(rest.rows)
+        if not are_few(rows, submission):
+            return []
+    return found
+
+
+def _affords(
+    services: Services, submission: Submission, batches: Sequence[Batch], rests: Sequence[Rest]
+) -> bool:
+    left = left_pusd(submission, batches)
+    cost = together(online_share(services, rest) for rest in rests)
+    return left is None or (cost is not None and cost.cost_pusd is not None and cost.cost_pusd <= left)
 
 
 def _rests(
@@ -129,7 +165,12 @@ async def _begin(
         done, first_s=options.retry_wait_s, longest_s=options.retry_longest_s, luck=services.luck()
     )
     model, wait_s = (retry.model, 0.0) if retry else ("", wait_s)
-    rows = await run_again(services, submission, rests, claim, model=model, rest_s=wait_s)
+    first = next(rests)
+    wait_s = 0.0 if first.online else wait_s
+    again = chain([first], rests)
+    rows = await run_again(
+        services, submission, again, claim, model=model, rest_s=wait_s, online=first.online
+    )
     log.info("round", submission=submission.id, round=done + 1, rows=rows, rest_s=round(wait_s))
 
 
@@ -141,6 +182,8 @@ def _by_round(rests: Iterator[Rest]) -> Iterator[tuple[int, Iterator[Rest]]]:
 async def _after_deadline(services: Services, submission: Submission, claim: Claim) -> None:
     """Send what has no answer again, with a new deadline."""
     ledger = services.ledger
+    if await _ends_online(services, submission, claim):
+        return
     left = [batch for batch in ledger.batches(submission.id) if leaves_rest(batch)]
     rests = _rests(services, left, unanswered)
     await run_again(services, submission, rests, claim)
@@ -162,8 +205,28 @@ async def _after_deadline(services: Services, submission: Submission, claim: Cla
     services.hints.send(TaskName.SETTLE, submission.id)
 
 
+async def _ends_online(services: Services, submission: Submission, claim: Claim) -> bool:
+    """Let a late submission settle when so few rows are left, sent or not, that they are answered online."""
+    batches = services.ledger.batches(submission.id)
+    waiting = [batch for batch in batches if batch.state is BatchState.READY]
+    if not finishes_online(submission):
+        return False
+    rests = _rests(services, batches, lambda batch: left_rows(submission, batch))
+    rows = sum(batch.rows for batch in waiting) + sum(len(rest.rows) for rest in rests)
+    if not are_few(rows, submission):
+        return False
+    for batch in waiting:
+        await stop(services, batch, claim, withdraw=before_it_was_sent(submission))
+    if services.ledger.settle_ready(submission.id):
+        close(services, submission, claim)
+    return True
+
+
 async def _dispatch(services: Services, submission: Submission) -> None:
     """Hand out slots in the places where batches of a submission wait."""
     waiting = [one for one in services.ledger.batches(submission.id) if one.state is BatchState.READY]
+    for batch in waiting:
+        if batch.online:
+            services.hints.send(TaskName.ONLINE, batch.id)
     for project, location in sorted({(batch.project, batch.location) for batch in waiting}):
         await dispatch(services, project, location)

@@ -81,6 +81,8 @@ class Options:
     retry_rounds: int = 2
     retry_wait_s: float = 300.0
     retry_longest_s: float = 14_400.0
+    online_at_once: int = 8  # online calls of one batch that are under way at the same time
+    online_part_rows: int = 50
     webhook_timeout_s: float = 20.0
     webhook_waits_s: tuple[float, ...] = WAITS_S
     slice_s: float = 120.0

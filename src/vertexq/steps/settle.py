@@ -17,7 +17,7 @@ from vertexq.steps.absent import account
 from vertexq.steps.closing import closed
 from vertexq.steps.leases import with_lease
 from vertexq.steps.notify import announce
-from vertexq.steps.rerun import rests_of
+from vertexq.steps.rerun import few_rests, rests_of
 from vertexq.steps.services import Services, seconds
 
 log = structlog.get_logger(__name__)
@@ -88,10 +88,10 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
         )
     reach(Failpoint.SETTLE_SETTLING)
     batches = ledger.batches(submission.id)
-    counts, usage, cost_pusd, quarantined, too_dear, repeats = Counts(), Usage(), 0, 0, 0, False
+    counts, usage, cost_pusd, quarantined, repeats = Counts(), Usage(), 0, 0, False
+    too_dear = _too_dear(services, submission, batches)
     for known in batches:
         batch = await closed(services, ledger.batch(known.id))
-        too_dear += _too_dear(services, submission, batch)
         counts += await account(services, submission, batch, claim)
         usage += batch.usage
         cost_pusd += batch.cost_pusd
@@ -113,11 +113,16 @@ async def _settle(services: Services, submission: Submission, claim: Claim) -> N
     log.info("settled", submission=submission.id, succeeded=counts.succeeded, rows=counts.total)
 
 
-def _too_dear(services: Services, submission: Submission, batch: Batch) -> int:
+def _too_dear(services: Services, submission: Submission, batches: list[Batch]) -> int:
     """Count the rows that would be tried again if there were more money; only a budget keeps rows here."""
-    if submission.terms.budget_pusd is None or not has_rounds(submission, services.ledger.now()):
+    if submission.terms.budget_pusd is None:
         return 0
-    return len(open_rows(batch, most=services.options.retry_rounds))
+    if few := few_rests(services, submission, batches):
+        return sum(len(rest.rows) for rest in few)
+    if not has_rounds(submission, services.ledger.now()):
+        return 0
+    most = services.options.retry_rounds
+    return sum(len(open_rows(services.ledger.batch(one.id), most=most)) for one in batches)
 
 
 def _over_budget(rows: int) -> str:

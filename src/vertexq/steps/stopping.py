@@ -26,6 +26,8 @@ async def stop(services: Services, batch: Batch, claim: Claim, *, withdraw: str)
             await _withdraw(services, batch, claim, withdraw)
         elif batch.state is BatchState.BOUND:
             await _cancel(services, batch)
+        elif batch.state is BatchState.ONLINE:
+            services.ledger.hasten(Record.BATCH, batch.id)  # it ends by itself between two parts
     except LeaseLost:
         raise
     except Conflict:

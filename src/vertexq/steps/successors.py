@@ -6,7 +6,7 @@ together with the notes in the old ones that say who took over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -73,25 +73,32 @@ async def run_again(
     *,
     model: str = "",
     rest_s: float = 0.0,
+    online: bool = False,
 ) -> int:
     """Stage rows as new batches, the successors of theirs, ready to be sent; return how many rows.
 
     Each input and manifest is streamed once. Which rows and why is the caller's business; rows that were
-    handed over are accounted for by who took them over. ``model`` is another one of the same family. Raise
-    ``InputGone`` when what was staged for a batch is not there.
+    handed over are accounted for by who took them over. ``model`` is another one of the same family;
+    ``online`` rows are answered one by one. Raise ``InputGone`` when what was staged for a batch is gone.
     """
+
+    def change(new: NewBatch) -> NewBatch:
+        new = _for_model(services, new, model) if model and model != new.model else new
+        estimate = online_estimate(services, new.estimate, new.model) if online else new.estimate
+        return replace(new, rest_s=rest_s, online=online, estimate=estimate)
+
     wire = family_for(submission).wire
     filling, rows = _Filling(Part(wire)), 0
     try:
         for rest in rests:
             if not filling.takes(rest, services, submission):
-                await _enter(services, submission, filling, claim, model=model, rest_s=rest_s)
+                await _enter(services, submission, filling, claim, change)
                 filling.part.close()
                 filling = _Filling(Part(wire))
             await _fill(services, filling, rest)
             rows += len(rest.rows)
         if filling.rests:
-            await _enter(services, submission, filling, claim, model=model, rest_s=rest_s)
+            await _enter(services, submission, filling, claim, change)
     finally:
         filling.part.close()
     return rows
@@ -115,7 +122,11 @@ def _append(part: Part, entry: ManifestLine, line: bytes) -> None:
 
 
 async def _enter(
-    services: Services, submission: Submission, filling: _Filling, claim: Claim, *, model: str, rest_s: float
+    services: Services,
+    submission: Submission,
+    filling: _Filling,
+    claim: Claim,
+    change: Callable[[NewBatch], NewBatch],
 ) -> None:
     """Upload what was put together, and let it enter the ledger in the place of its rows' batches."""
     ordinal = 1 + max(known.ordinal for known in services.ledger.batches(submission.id))
@@ -125,11 +136,9 @@ async def _enter(
     source = await put(services, prefix.join("input.jsonl"), filling.part.input)
     manifest = await put(services, prefix.join("manifest.jsonl"), filling.part.manifest)
     reach(Failpoint.RERUN_UPLOADED)
-    new = _successor(submission, filling, ordinal, source, manifest)
-    if model and model != new.model:
-        new = _for_model(services, new, model)
+    new = change(_successor(submission, filling, ordinal, source, manifest))
     left = [(rest.batch, _left(rest)) for rest in filling.rests]
-    services.ledger.succeed(left, replace(new, rest_s=rest_s), claim=claim)
+    services.ledger.succeed(left, new, claim=claim)
     reach(Failpoint.RERUN_HANDED_OVER)
     log.info("runs_again", successor=new.id, rows=new.rows, round=new.round, batches=len(left))
 
@@ -187,6 +196,21 @@ def _for_model(services: Services, new: NewBatch, model: str) -> NewBatch:
         cost_pusd = priced(replace(known, assumed_rows=0), model, today, services.prices, 0).cost_pusd
         known = replace(known, cost_pusd=cost_pusd)
     return replace(new, model=model, family=family_of(model).name, estimate=known)
+
+
+def online_share(services: Services, rest: Rest) -> Estimate | None:
+    """Return what rows of a batch may cost when they are answered online; None without an estimate."""
+    share = part_of(rest.batch.estimate, rows=len(rest.rows), of=_estimated(rest.batch))
+    return online_estimate(services, share, rest.batch.model)
+
+
+def online_estimate(services: Services, known: Estimate | None, model: str) -> Estimate | None:
+    """Return an estimate at the online price; its output tokens hold the assumed ones already."""
+    if known is None:
+        return None
+    today, assumed = services.ledger.now().date(), known.assumed_rows
+    priced_so = priced(replace(known, assumed_rows=0), model, today, services.prices, 0, online=True)
+    return replace(priced_so, assumed_rows=assumed)
 
 
 def together(estimates: Iterable[Estimate | None]) -> Estimate | None:

@@ -28,6 +28,7 @@ BATCH_STEP: dict[BatchState, TaskName] = {
     BatchState.SENDING: TaskName.CREATE,
     BatchState.AMBIGUOUS: TaskName.CREATE,
     BatchState.BOUND: TaskName.POLL,
+    BatchState.ONLINE: TaskName.ONLINE,
     BatchState.ENDED: TaskName.INGEST,
 }
 

@@ -81,6 +81,16 @@ class Endpoints:
             return None
         return operation_json(found, self.book.endpoint(found.endpoint), host=self._host())
 
+    def serving(self, model: str) -> list[dict[str, object]]:
+        """Return where a model, by its full name, is deployed, as the model's resource has it."""
+        parent, _, word = model.partition("/models/")
+        return [
+            {"endpoint": one.name, "deployedModelId": deployed["id"]}
+            for one in self.book.endpoints(parent)
+            for deployed in one.deployed
+            if str(deployed["model"]).partition("/models/")[2].partition("@")[0] == word.partition("@")[0]
+        ]
+
     async def _create(self, request: web.Request) -> web.Response:
         chosen = request.query.get("endpointId", "")
         body = new_endpoint(await request.read(), chosen)
