@@ -33,7 +33,6 @@ from vertexq.steps.parts import Part, is_own
 from vertexq.steps.services import Services
 from vertexq.steps.stage_parts import Entering
 from vertexq.steps.stage_sources import closed, intake_of, stored_bytes
-from vertexq.steps.table_names import table_at
 from vertexq.uniqueness import KeyLog
 
 _NOT_BESIDE = frozenset({"request", "response", "status", "processed_time"})
@@ -41,13 +40,10 @@ _NOT_BESIDE = frozenset({"request", "response", "status", "processed_time"})
 
 
 async def unchanged(services: Services, batch: Batch) -> bool:
-    """Tell whether a batch's input is still the generation that was checked; ours is, as long as it is there.
+    """Tell whether a batch's input is still the generation that was checked; ours always is.
 
-    To be asked right before the paid call: an object that somebody replaced holds rows that nobody checked,
-    and a staged table expires.
+    To be asked right before the paid call: an object that somebody replaced holds rows that nobody checked.
     """
-    if table := table_at(batch.input_uri):
-        return await services.bigquery.table(table) is not None
     if not is_own(batch):
         return True
     try:
@@ -60,7 +56,7 @@ async def unchanged(services: Services, batch: Batch) -> bool:
 def replaced(batch: Batch) -> str:
     """Say why a batch whose input has changed is not sent."""
     return (
-        f"{batch.input_uri} was replaced, deleted, or has expired after it had been checked, so no job was sent; cancel "
+        f"{batch.input_uri} was replaced or deleted after it had been checked, so no job was sent; cancel "
         "this submission, and enqueue the object again under another id"
     )
 
