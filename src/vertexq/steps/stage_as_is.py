@@ -33,6 +33,7 @@ from vertexq.steps.parts import Part, is_own
 from vertexq.steps.services import Services
 from vertexq.steps.stage_parts import Entering
 from vertexq.steps.stage_sources import closed, intake_of, stored_bytes
+from vertexq.steps.table_names import table_at
 from vertexq.uniqueness import KeyLog
 
 _NOT_BESIDE = frozenset({"request", "response", "status", "processed_time"})
@@ -40,10 +41,13 @@ _NOT_BESIDE = frozenset({"request", "response", "status", "processed_time"})
 
 
 async def unchanged(services: Services, batch: Batch) -> bool:
-    """Tell whether a batch's input is still the generation that was checked; ours always is.
+    """Tell whether a batch's input is still the generation that was checked; ours is, as long as it is there.
 
-    To be asked right before the paid call: an object that somebody replaced holds rows that nobody checked.
+    To be asked right before the paid call: an object that somebody replaced holds rows that nobody checked,
+    and a staged table expires.
     """
+    if table := table_at(batch.input_uri):
+        return await services.bigquery.table(table) is not None
     if not is_own(batch):
         return True
     try:
