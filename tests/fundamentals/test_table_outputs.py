@@ -15,6 +15,8 @@ from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
 
 ROWS = 120
+CLAUDE = "publishers/anthropic/models/claude-sonnet-4-5"
+LLAMA = "publishers/meta/models/llama-4-maverick-17b-128e-instruct-maas"
 HARD = Behaviour(
     bad_rows=0.1, blocked_rows=0.1, cut_rows=0.1, quota_rows=0.1, missing_rows=0.05, repeated_rows=0.1,
     response_as_text=True,
@@ -69,6 +71,27 @@ async def test_rows_of_a_table_are_accounted_for_exactly(house: House, answers: 
     assert set(found) == {str(number) for number in range(ROWS)}
     assert set(found.values()) >= {Outcome.SUCCEEDED, Outcome.BLOCKED, Outcome.FAILED, Outcome.MISSING}
     assert status.counts.total == ROWS
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"), [("text-embedding-005", {}), (CLAUDE, {"max_tokens": 64}), (LLAMA, {})]
+)
+async def test_other_models_write_tables_too(
+    house: House, answers: Dataset, model: str, parameters: dict[str, int]
+) -> None:
+    """By a key of another name, or by nothing but the text that comes back."""
+    del answers
+    house.simulator.behaviours.set(Behaviour(bad_rows=0.1, missing_rows=0.05, repeated_rows=0.1))
+    with house.client() as client:
+        asked = {"model": model, "parameters": parameters, "destination": DATASET}
+        id_ = client.submit(prompts(), store="results", **asked).id  # type: ignore[arg-type]
+        status = await house.until_rest(id_)
+        [batch] = house.services.ledger.batches(id_)
+        answered = sum(one.ok for one in client.results(id_))
+
+    assert status.counts.total == ROWS
+    assert answered == status.counts.succeeded == batch.stats.successful
+    assert not status.counts.quarantined
 
 
 async def test_rows_that_are_tried_again_get_tables_of_their_own(house: House, answers: Dataset) -> None:

@@ -48,15 +48,6 @@ def test_records_and_arrays_are_objects_and_lists() -> None:
     assert json.loads(lines.line([cell])) == {"predictions": [{"values": [0.5, 1.0], "ok": True}]}
 
 
-def test_columns_that_files_hold_in_an_instance_are_put_there() -> None:
-    """NULL among them is left out."""
-    lines = TableLines(
-        columns(content="STRING", title="STRING", status="STRING"), inside=frozenset({"content", "title"})
-    )
-
-    assert json.loads(lines.line(["x", None, ""])) == {"status": "", "instance": {"content": "x"}}
-
-
 def test_a_row_of_another_width_is_not_read() -> None:
     """The columns were changed since they were looked at."""
     with pytest.raises(Unreadable, match="more or fewer values"):

@@ -24,22 +24,17 @@ Write = Callable[[object], object]
 
 
 class TableLines:
-    """Makes a line of each row; ``inside`` are columns that a line holds within an object ``instance``."""
+    """Makes a line of each row."""
 
-    def __init__(self, columns: Sequence[TableColumn], *, inside: frozenset[str] = frozenset()) -> None:
+    def __init__(self, columns: Sequence[TableColumn]) -> None:
         self._columns = [(each.name, _writing(each.resource)) for each in columns]
-        self._inside = inside
 
     def line(self, cells: Sequence[object]) -> bytes:
         """Return a row as a line; raise ``Unreadable`` when it has more or fewer values than columns."""
         if len(cells) != len(self._columns):
             raise Unreadable("a row has more or fewer values than there are columns")
         pairs = zip(self._columns, cells, strict=True)
-        row = {name: None if cell is None else write(cell) for (name, write), cell in pairs}
-        if self._inside:
-            inside = {name: row.pop(name) for name in list(row) if name in self._inside}
-            row["instance"] = {name: value for name, value in inside.items() if value is not None}
-        return orjson.dumps(row)
+        return orjson.dumps({name: None if cell is None else write(cell) for (name, write), cell in pairs})
 
 
 def _writing(field: Mapping[str, object]) -> Write:

@@ -130,7 +130,7 @@ async def _spent(services: Services, batch: Batch, part: OutputRange, rows: froz
     submission = services.ledger.submission(batch.submission_id)
     match = match_of(services, batch, submission)
     reader = reader_of(services, batch, submission, part, match, known)
-    coming = coming_of(services, batch, part, part.start)
+    coming = coming_of(services, part, part.start)
     async with aclosing(coming.pieces(())) as pieces:
         async for piece in pieces:
             for item in piece.items:

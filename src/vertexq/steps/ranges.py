@@ -26,7 +26,7 @@ from vertexq.steps.matching import ManifestMatch
 from vertexq.steps.object_bytes import ObjectBytes
 from vertexq.steps.parts import is_own
 from vertexq.steps.services import Services
-from vertexq.steps.table_pages import TableRows, instance_columns
+from vertexq.steps.table_pages import TableRows
 from vertexq.steps.writing import ChunkWriter, Standing, standing
 
 _CUT_OFF = "the object ends within this line"
@@ -93,7 +93,7 @@ class RangeLoad:
         self._ahead = done.ahead or bool(self._at.stops)
         self._own, self._told = bytearray(done.own), set(done.told)
         self._quarantined_lines, self._lines, self._repeated = done.quarantined_lines, done.lines, 0
-        self._coming = coming_of(self._services, batch, self.part, self._position, checksum=done.crc32c)
+        self._coming = coming_of(self._services, self.part, self._position, checksum=done.crc32c)
         known = accounts.known_to(self._base, done.own)
         self._reader = reader_of(self._services, batch, submission, self.part, self._match, known)
         self._reader.usage, self._reader.cost_pusd = done.usage, done.cost_pusd
@@ -237,14 +237,11 @@ def source_of(batch: Batch, part: OutputRange) -> SourceRange:
     )
 
 
-def coming_of(
-    services: Services, batch: Batch, part: OutputRange, position: int, *, checksum: int = 0
-) -> Coming:
+def coming_of(services: Services, part: OutputRange, position: int, *, checksum: int = 0) -> Coming:
     """Return what reads a range from ``position`` on: rows of a table, or bytes of an object."""
     limit_bytes = services.options.line_limit_bytes
     if is_table(part.object_name):
-        inside = instance_columns(family_for(batch))
-        return TableRows(services.bigquery, part, position=position, limit_bytes=limit_bytes, inside=inside)
+        return TableRows(services.bigquery, part, position=position, limit_bytes=limit_bytes)
     return ObjectBytes(services.storage, part, position=position, checksum=checksum, limit_bytes=limit_bytes)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from vertexq.errors import BadOutput, NotFound
-from vertexq.families import Family
 from vertexq.google.bigquery import BigQuery
 from vertexq.google.bigquery_messages import TablePage, TableRef
 from vertexq.google.messages import Unreadable
@@ -20,43 +19,25 @@ from vertexq.steps.table_names import copy_of
 
 PAGE_ROWS = 1_000
 _PIECE_ROWS = 100
-_INSTANCE = frozenset({"content", "mimeType", "task_type", "title"})
-
-
-def instance_columns(family: Family) -> frozenset[str]:
-    """Return the columns of a family's output tables that its output files hold in ``instance``."""
-    return _INSTANCE if family.tables is not None and family.tables.column in _INSTANCE else frozenset()
 
 
 class TableRows:
-    """Reads a range of a table's copy from row ``position`` on.
-
-    ``inside`` names the columns that a file holds within an object ``instance``.
-    """
+    """Reads a range of a table's copy from row ``position`` on."""
 
     checksum = 0
 
-    def __init__(
-        self,
-        bigquery: BigQuery,
-        part: OutputRange,
-        *,
-        position: int,
-        limit_bytes: int,
-        inside: frozenset[str] = frozenset(),
-    ) -> None:
+    def __init__(self, bigquery: BigQuery, part: OutputRange, *, position: int, limit_bytes: int) -> None:
         self._bigquery, self._part = bigquery, part
         self._copy = copy_of(part.object_name, part.generation)
         self._position = position
         self._limit_bytes = limit_bytes
-        self._inside = inside
 
     async def pieces(self, stops: Sequence[int]) -> AsyncGenerator[Piece]:
         """Yield the rows, a page at a time, in pieces of a hundred or less."""
         found = await self._bigquery.table(self._copy)
         if found is None:
             raise NotFound(_gone(self._part, self._copy), status=404)
-        lines, end = TableLines(found.columns, inside=self._inside), self._part.end
+        lines, end = TableLines(found.columns), self._part.end
         while self._position < end:
             most = min(PAGE_ROWS, end - self._position)
             page = await self._bigquery.rows(self._copy, start=self._position, most=most)
