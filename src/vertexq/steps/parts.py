@@ -239,12 +239,12 @@ class ManifestLine:
     line: int
     crc32c: int
     reason: str
+    retyped: bytes = b""
 
 
 def read_manifest_line(line: bytes) -> ManifestLine:
     """Read ``[index, key, fingerprint, source line, crc32c of the staged line, reason?, retyped?]``."""
     index, key, digest, number, *rest = orjson.loads(line)
-    retyped: bytes = b""
     crc32c = rest[0] if rest else 0
     reason = rest[1] if len(rest) > 1 else ""
     retyped = bytes.fromhex(rest[2]) if len(rest) > 2 else b""  # noqa: PLR2004
