@@ -9,6 +9,7 @@ import pytest
 
 from tests.fundamentals.house import House
 from vertexq import Outcome, Result
+from vertexq.google.messages import job_body
 from vertexq.simulator.behaviour import Behaviour, Echo
 
 LEGACY, GEMINI = "text-embedding-005", "gemini-embedding-001"
@@ -109,3 +110,41 @@ async def test_a_long_text_is_said_to_be_truncated(house: House) -> None:
     found = [(await embedded(house, texts, model=model))["0"] for model, texts in rows.items()]
 
     assert [(one.ok, one.reason, one.prompt_tokens) for one in found] == [(True, "truncated", 2_048)] * 2
+
+
+async def test_jobs_of_two_submissions_run_one_after_the_other(house: House) -> None:
+    """Google runs one batch job of text embedding models at a time in a project, wherever it is."""
+    several = house.with_options(batch_rows=20)
+    rows = [f"Text {number}" for number in range(60)]
+    with house.client() as client:
+        ids = [
+            client.submit(rows, model=LEGACY, store="results", location=place).id
+            for place in ("us-central1", "europe-west4")
+        ]
+        done = [await several.until_rest(one) for one in ids]
+
+    assert [one.counts.succeeded for one in done] == [60, 60]
+    assert len(house.simulator.accepted) == 6
+    assert house.simulator.overlaps == []
+
+
+async def test_rows_of_a_job_that_met_somebody_elses_are_tried_again(slow_house: House) -> None:
+    """Google ends it, as another one runs in the project that is not ours: that passes."""
+    patient = slow_house.with_options(retry_rounds=5, retry_wait_s=0.3)
+    with slow_house.client() as client:
+        first = client.submit([f"Text {number}" for number in range(15)], model=LEGACY, store="results")
+        await patient.until_rest(first.id)
+        (batch,) = slow_house.services.ledger.batches(first.id)
+        theirs = job_body(
+            display_name="theirs",
+            labels={},
+            model=LEGACY,
+            source=batch.input_uri,
+            destination="gs://staging/x",
+        )
+        await slow_house.services.vertex.create("demo", "us-east1", theirs)
+        second = client.submit(["One", "Two"], model=LEGACY, store="results")
+        status = await patient.until_rest(second.id)
+
+    assert status.counts.succeeded == 2
+    assert slow_house.simulator.overlaps

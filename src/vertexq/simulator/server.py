@@ -28,6 +28,7 @@ from vertexq.simulator.vertex.endpoint_book import EndpointOperation
 from vertexq.simulator.vertex.models import Models
 from vertexq.simulator.vertex.predict import OnlineCall
 from vertexq.simulator.vertex.surface import VertexSurface
+from vertexq.simulator.vertex.turns import Overlap
 
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024  # of bodies that are read whole; objects are streamed past it
 _SETTLE_S = 0.01  # in which asyncio does what it has put off: connections made, connections closed
@@ -111,6 +112,11 @@ class Simulator:
     def online_calls(self) -> list[OnlineCall]:
         """The oracle of online calls: every one that was answered, oldest first; kept after ``stop``."""
         return self._vertex.online_calls if self._vertex else []
+
+    @property
+    def overlaps(self) -> list[Overlap]:
+        """The oracle of jobs that were to run while too many others of their kind ran, oldest first."""
+        return self._vertex.overlaps if self._vertex else []
 
     @property
     def exchanges(self) -> list[Exchange]:

@@ -14,6 +14,7 @@ from vertexq.simulator.behaviour import Behaviours, behaviour_from_json
 from vertexq.simulator.creates import AcceptedCreate
 from vertexq.simulator.vertex.models import Models
 from vertexq.simulator.vertex.predict import OnlineCall
+from vertexq.simulator.vertex.turns import Overlap
 
 
 def vertex_admin_routes(
@@ -100,6 +101,16 @@ def online_route(calls: Callable[[], Sequence[OnlineCall]]) -> web.RouteDef:
         return web.Response(body=body, content_type="application/json")
 
     return web.get("/_simulator/online", told)
+
+
+def overlaps_route(overlaps: Callable[[], Sequence[Overlap]]) -> web.RouteDef:
+    """Return the route that tells every job that was to run while too many others of its kind ran."""
+
+    async def told(_: web.Request) -> web.Response:
+        body = orjson.dumps([msgspec.to_builtins(one) for one in overlaps()])
+        return web.Response(body=body, content_type="application/json")
+
+    return web.get("/_simulator/overlaps", told)
 
 
 def _bad(error: Exception) -> web.Response:

@@ -22,6 +22,7 @@ from vertexq.simulator.vertex.jobs import JobBook
 from vertexq.simulator.vertex.sinks import ExportFailed, Sink, destination_fault, sink_of
 from vertexq.simulator.vertex.sources import ObjectSource, Source, source_of
 from vertexq.simulator.vertex.table_calls import TableCalls
+from vertexq.simulator.vertex.turns import Turns
 from vertexq.states import JobState
 
 _LOOK_S = 0.02  # how often a job that is stuck looks whether it still is
@@ -41,6 +42,7 @@ class Desk:
     timing: Timing
     seed: int
     may_write: Callable[[str, str], bool]  # whether a project's service agent may write in a bucket
+    turns: Turns
 
 
 class _Over(Exception):
@@ -152,6 +154,9 @@ class Run:
 
     async def _predict(self) -> None:
         job, behaviour = self._job, self._behaviour
+        if error := self._desk.turns.fault(job, self._desk.book, strict=behaviour.one_at_a_time):
+            self._fail(error)
+            raise _Over
         self._move(JobState.RUNNING)
         output = self._sink(job)
         early = "" if behaviour.late_output_info else output.where

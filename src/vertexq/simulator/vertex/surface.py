@@ -29,7 +29,7 @@ from vertexq.simulator.fieldmask import masked
 from vertexq.simulator.filters import Facts, Predicate, job_filter
 from vertexq.simulator.jobs import SimulatedJob
 from vertexq.simulator.timing import Timing
-from vertexq.simulator.vertex.admin import online_route, vertex_admin_routes
+from vertexq.simulator.vertex.admin import online_route, overlaps_route, vertex_admin_routes
 from vertexq.simulator.vertex.buckets import BucketCalls
 from vertexq.simulator.vertex.endpoint_book import EndpointBook
 from vertexq.simulator.vertex.endpoints import Endpoints
@@ -42,6 +42,7 @@ from vertexq.simulator.vertex.replies import answer, job_json, operation_json, p
 from vertexq.simulator.vertex.requests import invalid, job_from, output_prefix_of, project_number, uris_of
 from vertexq.simulator.vertex.run import Desk, Run
 from vertexq.simulator.vertex.table_calls import TableCalls
+from vertexq.simulator.vertex.turns import Overlap, Turns
 from vertexq.states import JobState
 
 _LOCATION = "/{version:v1|v1beta1}/projects/{project:[^/]+}/locations/{location:[^/]+}"
@@ -90,6 +91,7 @@ class VertexSurface:
         self._journal = Journal(None)
         self._book = JobBook(None, seed=seed)
         self._operations = Operations()
+        self._turns = Turns(self._models)
         self._endpoints = Endpoints(
             models=self._models, timing=self._timing, seed=seed, host=lambda: urlsplit(storage_url).netloc
         )
@@ -113,6 +115,11 @@ class VertexSurface:
     def online_calls(self) -> list[OnlineCall]:
         """The oracle of online calls: every one that was answered, oldest first."""
         return list(self._online.accepted)
+
+    @property
+    def overlaps(self) -> list[Overlap]:
+        """The oracle of jobs that were to run while too many others of their kind ran, oldest first."""
+        return list(self._turns.overlaps)
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -161,6 +168,7 @@ class VertexSurface:
             yield web.route(verb, path, self._gate.through(call, method=method))
         yield from vertex_admin_routes(self.behaviours, self._models, lambda: self.accepted, self.again)
         yield online_route(lambda: self.online_calls)
+        yield overlaps_route(lambda: self.overlaps)
 
     async def _create(self, request: web.Request) -> web.Response:
         match = request.match_info
@@ -238,6 +246,7 @@ class VertexSurface:
             timing=self._timing,
             seed=self._seed,
             may_write=self._access.agent_may_write,
+            turns=self._turns,
         )
         job = self._book.get(name)
         run = self._runs[name] = Run(desk, name, self._models.kind_of(job.model if job else ""))
