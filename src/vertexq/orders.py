@@ -89,6 +89,11 @@ class Order:
                 f"{family.example}; nothing was sent"
             )
         family.parameters(self.parameters)
+        if self.terms.finish_online and family.online is None:
+            raise BadInput(
+                f"models of the family {family.name} are not asked online, so the last rows cannot be "
+                "finished online; leave finish_online out; nothing was sent"
+            )
         check_destination(self.destination, family, self.location)
         if self.location and (why := family.refusal(self.model, self.location)):
             raise BadInput(f"{why}; nothing was sent")
@@ -126,6 +131,11 @@ class Order:
         if family_of(self.model, self.family).tables is None:
             raise BadSource(
                 f"jobs of {self.model} read no tables; put the rows in Cloud Storage or in a file"
+            )
+        if self.terms.finish_online:
+            raise BadSource(
+                "rows of a table stay in BigQuery, so the last ones cannot be finished online; leave "
+                "finish_online out; nothing was sent"
             )
         if why := place_fault(self.location):
             raise BadSource(f"{uris[0]} cannot be read: {why}; nothing was sent")

@@ -115,3 +115,21 @@ def test_only_plain_lines_can_be_used_as_they_are(uri: str) -> None:
     """A job reads nothing else."""
     with pytest.raises(BadInput, match="cannot be used as it is"):
         replace(ORDER, policy=Policy(as_is=True)).for_objects([uri])
+
+
+@pytest.mark.parametrize("model", ["anthropic/claude-haiku-4-5", "meta/llama-4-scout-17b-16e-instruct-maas"])
+def test_families_that_are_not_asked_online_are_not_finished_online(model: str) -> None:
+    """It is said when the order is given, not when the last rows are left."""
+    order = replace(ORDER, model=model)
+    order.checked()
+    with pytest.raises(BadInput, match="are not asked online"):
+        replace(order, terms=Terms(finish_online=5)).checked()
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "text-embedding-005", "gemini-embedding-001"])
+def test_families_that_are_asked_online_may_be_finished_so(model: str) -> None:
+    """Their rows become calls; those of a table stay in BigQuery."""
+    order = replace(ORDER, model=model, terms=Terms(finish_online=5)).checked()
+    if order.model != "gemini-embedding-001":
+        with pytest.raises(BadInput, match="stay in BigQuery"):
+            order.for_table(["bq://p.d.t"])

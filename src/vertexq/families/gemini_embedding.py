@@ -23,6 +23,7 @@ from vertexq.families.gemini_embedding_rules import (
     estimate,
     parameters,
 )
+from vertexq.families.online import Fields, OnlineWay, Verb
 from vertexq.families.text_embedding import for_job, taken
 from vertexq.families.text_embedding_rules import NO_TEXT, is_text
 
@@ -127,6 +128,19 @@ def misfit(model: str, given: Parameters) -> str:
     )
 
 
+def online_request(line: Fields) -> Fields:
+    """Return the ``EmbedContentRequest`` of a staged line, with its options as ``embedContentConfig``.
+
+    Beside ``content`` they are deprecated (discovery document of aiplatform v1, revision 20261106).
+    """
+    own = cast("Mapping[str, Any]", line["request"])
+    nested = [cast("Mapping[str, Any]", own[name]) for name in CONFIGS if isinstance(own.get(name), Mapping)]
+    flat = {name: own[name] for name in (*OPTIONS, *_CAMEL.values()) if name in own}
+    said = {_CAMEL.get(name, name): value for place in (flat, *nested) for name, value in place.items()}
+    config = {name: value for name, value in said.items() if value is not None}
+    return {"content": own["content"], **({"embedContentConfig": config} if config else {})}
+
+
 FAMILY = Family(
     name=NAME,
     example="gemini-embedding-001",
@@ -143,4 +157,5 @@ FAMILY = Family(
     misfit=misfit,
     job_parameters=for_job,
     writes_text=False,
+    online=OnlineWay(verb=Verb.EMBED, request=online_request),
 )

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from vertexq.errors import BadInput
 from vertexq.families.base import Family, NoRequest, Parameters, Request, Row, TableForm
+from vertexq.families.online import OnlineWay, Verb
 from vertexq.families.text_embedding_reading import reading
 from vertexq.families.text_embedding_retyped import retyped
 from vertexq.families.text_embedding_rules import NO_TEXT, RULES, checked_parameters, estimate, is_text
@@ -100,6 +101,14 @@ def _instance(row: Fields) -> object:
     return {name: row[name] for name in _FIELDS if name in row} or None
 
 
+def _answered(line: Fields, body: Fields, _at: str) -> Fields:
+    return {"instance": line, "predictions": body.get("predictions", []), "status": ""}
+
+
+def _failed(line: Fields, status: str, _at: str) -> Fields:
+    return {"instance": line, "predictions": [], "status": status}
+
+
 FAMILY = Family(
     name="text-embedding",
     example="text-embedding-005",
@@ -116,5 +125,6 @@ FAMILY = Family(
     parameters=parameters,
     job_parameters=for_job,
     writes_text=False,
+    online=OnlineWay(verb=Verb.PREDICT, request=lambda line: line, answered=_answered, failed=_failed),
     tables=TableForm(column="content", reserved=frozenset({"predictions", "status"})),
 )
