@@ -135,7 +135,7 @@ class Client:
             destination=destination,
         )  # fmt: skip
         order = order.with_tenant(tenant, label=self._settings.tenant_label).checked()
-        if uris := uris_of(source):
+        if uris := uris_of(source, order):
             return self._enqueue(order.for_uris(uris), (), connection)
         rows = rows_of(source)
         limit_bytes = self._settings.line_limit_bytes

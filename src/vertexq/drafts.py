@@ -62,8 +62,16 @@ def paths_of(source: object) -> list[Path]:
     return [one for one in items if isinstance(one, Path)] if isinstance(items[0], Path) else []
 
 
-def uris_of(source: object) -> list[str]:
-    """Return the ``gs://`` and ``bq://`` URIs that a source is made of; none when it is of another kind."""
+def uris_of(source: object, order: Order) -> list[str]:
+    """Return the ``gs://`` and ``bq://`` URIs that a source is made of; none when it is of another kind.
+
+    None, either, when each of them is a row by itself, as images are.
+    """
+    uris = _uris(source)
+    return uris if any(map(order.holds_rows, uris)) else []
+
+
+def _uris(source: object) -> list[str]:
     if isinstance(source, str):
         return [source] if is_object(source) or is_table(source) else []
     if not isinstance(source, list | tuple):
@@ -76,7 +84,9 @@ def uris_of(source: object) -> list[str]:
 
 
 def rows_of(source: str | Path | Iterable[object]) -> Sequence[Path] | Iterable[object]:
-    """Return a source of rows: one path is a list of one."""
+    """Return a source of rows: one path is a list of one, and so is one image."""
+    if is_object(source):
+        return [source]
     if isinstance(source, str | Path):
         return [Path(source)]
     if isinstance(source, Mapping | bytes) or source is None:  # pyright: ignore[reportUnnecessaryComparison]

@@ -17,7 +17,7 @@ from vertexq.model import Estimate, NewSubmission, Policy, SourceKind, Terms
 from vertexq.places import check_labels, check_place
 from vertexq.recipients import recipient_of
 from vertexq.sources.destinations import check_destination
-from vertexq.sources.kinds import Format, check_objects, format_of, is_packed
+from vertexq.sources.kinds import WILDCARD, Format, check_objects, format_of, is_packed
 from vertexq.sources.tables import check_options, check_tables, is_table, place_fault
 from vertexq.sources.template import Template
 from vertexq.terms import checked_terms
@@ -120,6 +120,11 @@ class Order:
         asked["family"] = "" if self.family == named_by(self.model) else self.family
         return named | {name: value for name, value in asked.items() if value}
 
+    def holds_rows(self, uri: str) -> bool:
+        """Tell whether rows have to be looked for in or below what ``uri`` names; an image is one itself."""
+        object_row = family_of(self.model, self.family).object_row
+        return object_row is None or WILDCARD in uri or object_row(uri) is None
+
     def for_uris(self, uris: Sequence[str]) -> NewSubmission:
         """Return the submission of what ``uris`` name: ``gs://`` objects, or one table."""
         return self.for_table(uris) if any(map(is_table, uris)) else self.for_objects(uris)
@@ -145,7 +150,8 @@ class Order:
 
     def for_objects(self, uris: Sequence[str]) -> NewSubmission:
         """Return the submission of ``gs://`` objects; their rows are checked when they are staged."""
-        check_objects(uris, directories=self.policy.resume)
+        family = family_of(self.model, self.family)
+        check_objects(uris, directories=self.policy.resume or family.object_row is not None)
         if self.policy.in_place:
             _check_as_is(uris)
         source: str | list[str] = uris[0] if len(uris) == 1 else list(uris)

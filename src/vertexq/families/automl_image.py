@@ -58,6 +58,11 @@ def request(row: Row) -> Mapping[str, Any]:
     return _instance(cast("Mapping[str, Any]", inner))
 
 
+def object_row(uri: str) -> Mapping[str, Any] | None:
+    """Return the row that an object is, by its ``gs://`` address; None for one that is no image."""
+    return {"content": uri} if mime_type_of(uri) else None
+
+
 def _instance(row: Mapping[str, Any]) -> Mapping[str, Any]:
     content, mime_type = row.get("content"), row.get("mimeType") or row.get("mime_type")
     if mime_type is None:
@@ -162,6 +167,8 @@ FAMILY = Family(
     accepts=_no_model,
     takes=_takes,
     request=request,
+    object_row=object_row,
+    writes_text=False,
     reading=reading,
     rows_limit=1_000_000,  # images a job (Google's quotas for AutoML, read 2026-11-21)
     input_limit_bytes=100_000_000,  # the file that lists them (the same page)

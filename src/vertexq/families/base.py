@@ -84,8 +84,9 @@ class Family:
     (None: the setting), ``refusal`` says why jobs of a model cannot run in a location ("" when they can).
     ``parameters`` checks what may be set for all rows together, or raises ``BadInput``; ``job_parameters``
     returns what of it belongs into the job; ``misfit`` says which of it a model would leave unused. Of a
-    family that ``writes_text`` answers have output tokens. ``tables`` is None when a job reads and writes no
-    BigQuery.
+    family that ``writes_text`` answers have output tokens. ``object_row`` returns the row that an object in
+    Cloud Storage is itself, by its address, or None for one that holds rows. ``tables`` is None when a job
+    reads and writes no BigQuery.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Family:
     writes_text: bool = True
     naming: Callable[[str, Request], Request] | None = None  # for requests that hold the model's name
     takes: Callable[[str], bool] | None = None
+    object_row: Callable[[str], Mapping[str, Any] | None] | None = None
     tables: TableForm | None = None
     online: OnlineWay | None = None  # how rows are answered without a job; None: they are not
     resumes: bool = False  # a job takes an earlier one's output and runs the rows without an answer

@@ -19,13 +19,13 @@ def check_destination(destination: str, family: Family, location: str) -> None:
     """Raise ``BadInput`` unless jobs of a family can write there; no destination is Cloud Storage."""
     if not destination:
         return
+    if _TABLE.fullmatch(destination):
+        raise BadInput(f"{destination} names a table, and a table name is not allowed here; {_FORM}")
     if family.tables is None:
         raise BadInput(
             f"jobs of models like {family.example} write no tables; leave the destination out, and the "
             "results come by way of Cloud Storage"
         )
-    if _TABLE.fullmatch(destination):
-        raise BadInput(f"{destination} names a table, and a table name is not allowed here; {_FORM}")
     if not _DATASET.fullmatch(destination):
         raise BadInput(f"{destination[:200]!r} is no dataset's address; {_FORM}")
     if location in _REGIONLESS:

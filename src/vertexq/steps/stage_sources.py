@@ -22,6 +22,7 @@ from vertexq.sources.reader import SourceReader
 from vertexq.sources.template import Template
 from vertexq.sources.whereabouts import Whereabouts
 from vertexq.steps.services import Services
+from vertexq.steps.stage_images import objects_below, row_of
 from vertexq.uniqueness import KeyLog
 
 OBJECTS_LIMIT = 100_000
@@ -146,6 +147,10 @@ async def _rows(
     for pin in pins:
         name = str(pin.uri)
         places.begin(name, intake.lines)
+        if (row := row_of(pin, intake)) is not None:
+            await asyncio.sleep(0)
+            yield row
+            continue
         reader = SourceReader(name, intake, line_limit_bytes=services.options.line_limit_bytes)
         async with aclosing(stored_bytes(services, pin)) as pieces:
             async for data in pieces:
@@ -161,13 +166,13 @@ async def _looked_up(services: Services, submission: Submission) -> list[ObjectI
     for source in submission.sources:
         before = len(found)
         uri = GcsUri.parse(source)
-        async for one in _written(services, uri) if uri.name.endswith("/") else _matching(services, uri):
+        async for one in _meant(services, uri, submission):
             found[str(one.uri)] = one
             if len(found) > OBJECTS_LIMIT:
                 raise BadSource(
                     f"{source} stands for more than {OBJECTS_LIMIT:,} objects; submit fewer at once"
                 )
-        if len(found) == before and uri.name.endswith("/"):
+        if len(found) == before and submission.policy.resume and uri.name.endswith("/"):
             raise BadSource(
                 f"{source} holds no output of a job (predictions.jsonl); name the directory in which it is, "
                 "as the job's outputInfo says"
@@ -177,6 +182,15 @@ async def _looked_up(services: Services, submission: Submission) -> list[ObjectI
                 f"{source} matches no object; nothing was sent. Check the bucket and the pattern."
             )
     return list(found.values())
+
+
+def _meant(services: Services, source: GcsUri, submission: Submission) -> AsyncIterator[ObjectInfo]:
+    """Yield the objects that one source stands for."""
+    if source.name and not source.name.endswith("/"):
+        return _matching(services, source)
+    if submission.policy.resume:
+        return _written(services, source)
+    return objects_below(services, source, family_for(submission))
 
 
 async def _written(services: Services, directory: GcsUri) -> AsyncIterator[ObjectInfo]:

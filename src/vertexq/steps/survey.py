@@ -110,9 +110,9 @@ class Surveyor:
 
     async def source(self, source: GcsUri) -> Finding:
         """Find out whether this caller may read a source: an object, or many when its name has a ``*``."""
-        needed = READING if "*" in source.name else frozenset({GET})
-        begins, wildcard, _ = source.name.partition("*")
-        probe = replace(source, name=begins + PROBE) if wildcard else source
+        many = "*" in source.name or not source.name or source.name.endswith("/")
+        needed = READING if many else frozenset({GET})
+        probe = replace(source, name=source.name.partition("*")[0] + PROBE) if many else source
 
         async def look() -> Finding:
             missing = await self._missing(source, needed)
