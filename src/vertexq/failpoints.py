@@ -30,6 +30,7 @@ class Failpoint(StrEnum):
     RECONCILE_LOOKED = "reconcile.looked"
     RECONCILE_SENT_BACK = "reconcile.sent-back"
     INGEST_CLAIMED = "ingest.claimed"
+    INGEST_COPIED = "ingest.copied"
     INGEST_PINNED = "ingest.pinned"
     INGEST_RANGE_TAKEN = "ingest.range-taken"
     INGEST_READ = "ingest.read"

@@ -101,13 +101,13 @@ def test_every_task_may_come_twice_and_out_of_order(google: Simulator, tmp_path:
         assert faults_of(site, name, WANTED, list(site.stores)) == []
 
 
-def killed_everywhere(site: Site) -> int:
+def killed_everywhere(site: Site, output: str = str(OUTPUT)) -> int:
     """Kill a reader at every point there is, then end what they began; return how many points there were."""
     names: list[str] = []
     for number in range(1, MOST):
         names.append(f"killed-{number}")
         with closing(Ledger.open(site.ledger_url)) as ledger:
-            enter(ledger, names[-1], rows=ROWS, store=",".join(site.stores))
+            enter(ledger, names[-1], rows=ROWS, store=",".join(site.stores), directories=[output])
         code = ended(site, names[-1], failpoint=f"#{number}")
         assert code in (0, -signal.SIGKILL), number
         if code == 0:

@@ -11,6 +11,9 @@ from typing import Any
 import aiohttp
 
 from tests.fundamentals.house import House
+from tests.fundamentals.outputs_house import ended, running_job
+from vertexq import Client
+from vertexq.model import Batch
 
 DATASET = "bq://demo.answers"
 MODEL = "gemini-2.5-flash"
@@ -79,6 +82,28 @@ class Dataset:
             said: dict[str, Any] = await answer.json()
             assert answer.status == 200, said
             return said
+
+
+WRITTEN = {"key": "STRING", "request": "JSON", "response": "JSON", "status": "STRING"}
+"""Columns of an output table."""
+
+
+def row(line: bytes) -> dict[str, Any]:
+    """Return an output line of a file as the row of a table."""
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+async def ended_in_table(
+    house: House, client: Client, *, rows: int, table: str = "out", store: str = "results"
+) -> Batch:
+    """Go on until the only job of a submission has ended; its output is a table, which tests write."""
+    batch = await running_job(house, client, rows=rows, store=store)
+    address = f"{DATASET}.{table}"
+    return ended(
+        house,
+        house.services.ledger.update_batch(batch, output_prefix=address, output_directory=address),
+    )
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from vertexq import outputs
 from vertexq.errors import BadOutput
+from vertexq.failpoints import Failpoint, reach
 from vertexq.google.bigquery_messages import TableInfo, TableRef
 from vertexq.google.bigquery_once import query_once, statement
 from vertexq.ledger import Claim, OutputRange
@@ -37,6 +38,7 @@ async def pin_table(services: Services, batch: Batch, claim: Claim) -> list[Outp
     if any((part.object_name, part.generation) == (address, snapshot_ms) for part in pinned):
         return pinned
     copied = await _copied(services, batch, ref, copy_of(address, snapshot_ms), snapshot_ms)
+    reach(Failpoint.INGEST_COPIED)
     rows_each = max(services.options.range_bytes * copied.rows // _size_bytes(copied), 1)
     cut = [
         OutputRange(

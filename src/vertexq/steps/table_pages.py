@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
-from vertexq.errors import BadOutput, NotFound
+from vertexq.errors import BadOutput, NotFound, Unavailable
 from vertexq.google.bigquery import BigQuery
 from vertexq.google.bigquery_messages import TablePage, TableRef
 from vertexq.google.messages import Unreadable
@@ -74,12 +74,17 @@ class TableRows:
             raise BadOutput(f"{self._part.object_name}: {error}; {_CHANGED}") from error
 
     def _check(self, page: TablePage) -> None:
-        """Raise ``BadOutput`` unless the copy has as many rows as when it was pinned, and gives them."""
+        """Raise ``BadOutput`` unless the copy has as many rows as when it was pinned."""
         part = self._part
-        if page.total != part.size_bytes or not page.cells:
+        if page.total != part.size_bytes:
             raise BadOutput(
                 f"{part.object_name}: its copy {self._copy} had {part.size_bytes} rows and has {page.total} "
-                f"now, of which {len(page.cells)} came from number {self._position} on; {_CHANGED}"
+                f"now; {_CHANGED}"
+            )
+        if not page.cells:
+            raise Unavailable(
+                f"BigQuery gave no row of {self._copy} from number {self._position} on, of {page.total}; "
+                "they will be asked for again"
             )
 
 
