@@ -13,6 +13,7 @@ from typing import cast
 from vertexq import steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.endpoints import Endpoints
 from vertexq.google.online import Online
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
@@ -23,6 +24,7 @@ from vertexq.names import TaskName
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.services import Options, Services
 from vertexq.steps.storebook import StoreBook
+from vertexq.testing.batches import enter_batches
 from vertexq.testing.limits import NoLimits
 
 MODEL = "gemini-2.5-flash-lite"
@@ -75,6 +77,7 @@ async def services(home: Path, endpoint: str, store_url: str) -> AsyncGenerator[
             vertex=Vertex(transport, endpoint=endpoint),
             storage=Storage(transport, endpoint=endpoint),
             bigquery=BigQuery(transport, endpoint=endpoint),
+            endpoints=Endpoints(transport, endpoint=endpoint),
             online=Online(transport, endpoint=endpoint),
             stores=stores,
             hints=NoHints(),
@@ -103,7 +106,7 @@ def enter_batch(ledger: Ledger, rows: int) -> None:
         id=BATCH, ordinal=0, rows=rows, input_uri="gs://bench/in.jsonl", input_generation=1, input_bytes=1,
         manifest_uri="gs://bench/manifest.jsonl", project="p", location="us-central1", model=MODEL,
     )  # fmt: skip
-    ledger.add_batches(submission, [batch], claim=claim)
+    enter_batches(ledger, submission, [batch], claim=claim)
     ledger.release(claim)
     held = ledger.claim(Record.BATCH, BATCH, owner="benchmark", lease_s=60)
     assert held is not None

@@ -25,6 +25,7 @@ from benchmarks.thousand import MODEL, OPTIONS, STAGED, Letters, enter
 from vertexq import steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.endpoints import Endpoints
 from vertexq.google.messages import job_body
 from vertexq.google.online import Online
 from vertexq.google.rest import Transport
@@ -135,6 +136,7 @@ async def _services(home: Path, endpoint: str) -> AsyncGenerator[tuple[Services,
                 ledger=ledger, vertex=Vertex(transport, endpoint=endpoint),
                 storage=Storage(transport, endpoint=endpoint),
                 bigquery=BigQuery(transport, endpoint=endpoint),
+                endpoints=Endpoints(transport, endpoint=endpoint),
                 online=Online(transport, endpoint=endpoint), stores=StoreBook({}), hints=Letters(),
                 limits=NoLimits(), options=PATIENT, owner="bench", luck=Random(1).random,
             ), engine  # fmt: skip

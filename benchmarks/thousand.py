@@ -18,6 +18,7 @@ import orjson
 from vertexq import steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.endpoints import Endpoints
 from vertexq.google.online import Online
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
@@ -33,6 +34,7 @@ from vertexq.simulator.timing import Timing
 from vertexq.states import SUBMISSION_RESTING, SubmissionState
 from vertexq.steps.services import Options, Services
 from vertexq.steps.storebook import StoreBook
+from vertexq.testing.batches import enter_batches
 from vertexq.testing.limits import NoLimits
 
 CREATE = "aiplatform.projects.locations.batchPredictionJobs.create"
@@ -143,6 +145,7 @@ async def _services(home: Path, endpoint: str, letters: Letters) -> AsyncGenerat
             vertex=Vertex(transport, endpoint=endpoint),
             storage=Storage(transport, endpoint=endpoint),
             bigquery=BigQuery(transport, endpoint=endpoint),
+            endpoints=Endpoints(transport, endpoint=endpoint),
             online=Online(transport, endpoint=endpoint),
             stores=stores,
             hints=letters,
@@ -180,7 +183,7 @@ def enter(ledger: Ledger, submission_id: str, staged: ObjectInfo) -> None:
     claim = ledger.claim(Record.SUBMISSION, submission_id, owner="stager", lease_s=60.0)
     assert claim is not None
     staging = ledger.move_submission(submission, SubmissionState.STAGING, claim=claim)
-    ledger.add_batches(staging, [batch], claim=claim)
+    enter_batches(ledger, staging, [batch], claim=claim)
     ledger.release(claim)
 
 

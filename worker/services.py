@@ -10,8 +10,10 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from vertexq.broker import CeleryProducers
+from vertexq.connection import shared_limits
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.endpoints import Endpoints
 from vertexq.google.online import Online
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
@@ -20,8 +22,6 @@ from vertexq.ledger import Ledger
 from vertexq.limits.budget import RetryBudget
 from vertexq.limits.link import Link
 from vertexq.limits.restraint import SharedRestraint
-from vertexq.limits.shape import shapes
-from vertexq.limits.shared import SharedLimits
 from vertexq.model import PUSD_PER_USD, GcsUri
 from vertexq.prices import PriceBook
 from vertexq.settings import Settings
@@ -55,6 +55,9 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
             vertex=Vertex(transport, endpoint=settings.vertex_endpoint),
             storage=Storage(transport, endpoint=settings.storage_endpoint),
             bigquery=BigQuery(transport, endpoint=settings.bigquery_endpoint),
+            endpoints=Endpoints(
+                transport, endpoint=settings.vertex_endpoint, deadline_s=settings.request_deadline_s
+            ),
             online=Online(transport, endpoint=settings.vertex_endpoint),
             stores=stores,
             hints=hints,
@@ -66,17 +69,6 @@ async def open_services(settings: Settings, *, hints: Hints) -> AsyncGenerator[S
             webhooks=settings.webhooks(),
             producers=producers,
         )
-
-
-def shared_limits(link: Link, settings: Settings) -> SharedLimits:
-    """Return the limits that all workers keep to."""
-    of_calls = shapes(
-        creates_per_minute=settings.creates_per_minute,
-        reads_per_minute=settings.reads_per_minute,
-        online_per_minute=settings.online_per_minute,
-        request_deadline_s=settings.request_deadline_s,
-    )
-    return SharedLimits(link, of_calls)
 
 
 def all_simulated(settings: Settings) -> bool:

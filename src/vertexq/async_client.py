@@ -17,6 +17,7 @@ from vertexq.status import Status
 from vertexq.terms import Deadline
 
 if TYPE_CHECKING:  # it brings the ledger along
+    from vertexq.async_endpoints import AsyncEndpointDesk
     from vertexq.events import Event
     from vertexq.recipients import Told
 
@@ -78,6 +79,13 @@ class AsyncClient:
                 finish_online=finish_online,
             )
         )  # fmt: skip
+
+    @property
+    def endpoints(self) -> AsyncEndpointDesk:
+        """Endpoints that serve models online; see ``Client.endpoints``."""
+        from vertexq.async_endpoints import AsyncEndpointDesk  # noqa: PLC0415
+
+        return AsyncEndpointDesk(self._client.endpoints, self._call)
 
     async def get(self, id: str) -> Status:  # noqa: A002
         """Return how a submission stands; raise ``UnknownSubmission``."""

@@ -26,6 +26,7 @@ from vertexq.terms import Deadline, terms_of
 
 if TYPE_CHECKING:  # imported when they are first needed: a producer that only enqueues never loads the rest
     from vertexq.broker import CeleryHints
+    from vertexq.endpoint_desk import EndpointDesk
     from vertexq.events import Event, EventStream
     from vertexq.ledger import Ledger
     from vertexq.prices import PriceBook
@@ -63,6 +64,7 @@ class Client:
         self._ledger: Ledger | None = None
         self._hints: CeleryHints | None = None
         self._prices: PriceBook | None = None
+        self._endpoints: EndpointDesk | None = None
 
     def submit(
         self,
@@ -143,6 +145,15 @@ class Client:
             return self._enqueue(self._priced(draft.submission), draft.chunks(), connection)
 
     def get(self, id: str) -> Status:  # noqa: A002
+    @property
+    def endpoints(self) -> EndpointDesk:
+        """Endpoints that serve models online: ``docs/endpoints.md``."""
+        if self._endpoints is None:
+            from vertexq.endpoint_desk import EndpointDesk  # noqa: PLC0415
+
+            self._endpoints = EndpointDesk(self._settings, self._need_ledger, self._need_hints)
+        return self._endpoints
+
         """Return how a submission stands; raise ``UnknownSubmission``."""
         ledger = self._need_ledger()
         return self._status(ledger, ledger.submission(id), ledger.now())
@@ -278,7 +289,9 @@ class Client:
             self._ledger.close()
         if self._hints is not None:
             self._hints.close()
-        self._ledger = self._hints = None
+        if self._endpoints is not None:
+            self._endpoints.close()
+        self._ledger = self._hints = self._endpoints = None
 
     def __enter__(self) -> Self:
         """Return the client."""

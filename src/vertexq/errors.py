@@ -8,6 +8,7 @@
     │   ├── BadSettings            environment variables that are missing or wrong
     │   ├── IdConflict             the same submission id with different content
     │   ├── UnknownModel
+    │   ├── UnknownOperation       of an endpoint
     │   ├── UnknownStore
     │   └── UnknownSubmission
     ├── Unreachable                a broker, ledger, store or Google cannot be reached (exit 3)
@@ -59,6 +60,10 @@ class IdConflict(BadInput):
 
 class UnknownModel(BadInput):
     """No model family of vertexq takes this model."""
+
+
+class UnknownOperation(BadInput):
+    """The ledger has no operation on an endpoint with this id."""
 
 
 class UnknownStore(BadInput):

@@ -17,6 +17,11 @@ def new_submission_id() -> str:
     return "s-" + _base32(secrets.token_bytes(10))
 
 
+def new_operation_id() -> str:
+    """Return a fresh id of an order to an endpoint: ``o-`` and 16 letters and digits, 80 random bits."""
+    return "o-" + _base32(secrets.token_bytes(10))
+
+
 def checked_submission_id(text: str) -> str:
     """Return ``text`` when it can be an id; raise ``BadInput`` otherwise."""
     if not isinstance(text, str) or not SUBMISSION_ID.fullmatch(text):  # pyright: ignore[reportUnnecessaryIsInstance]

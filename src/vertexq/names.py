@@ -19,6 +19,8 @@ class TaskName(StrEnum):
     DEADLINE = "vertexq.deadline"  # submission id
     RERUN = "vertexq.rerun"  # submission id: rows without an answer go into new batches
     DELIVER = "vertexq.deliver"  # target: webhook:STORE or task:NAME@QUEUE
+    ORDER = "vertexq.order"  # an order to an endpoint, from whoever cannot reach the ledger
+    OPERATE = "vertexq.operate"  # operation id: carries out an order to an endpoint
     SWEEP = "vertexq.sweep"  # nothing: finds what is due and sends its hints
 
 
@@ -45,5 +47,7 @@ QUEUE_OF: dict[TaskName, QueueName] = {
     TaskName.DEADLINE: QueueName.CONTROL,
     TaskName.RERUN: QueueName.STAGE,
     TaskName.DELIVER: QueueName.DELIVER,
+    TaskName.ORDER: QueueName.CONTROL,
+    TaskName.OPERATE: QueueName.CREATE,
     TaskName.SWEEP: QueueName.CONTROL,
 }

@@ -21,6 +21,7 @@ import orjson
 from vertexq import failpoints, steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.endpoints import Endpoints
 from vertexq.google.online import Online
 from vertexq.google.pace import Pace
 from vertexq.google.rest import Transport
@@ -133,6 +134,7 @@ async def opened(site: Site, letters: Letters, stack: AsyncExitStack) -> Service
         storage=Storage(transport, endpoint=site.endpoint),
         bigquery=BigQuery(transport, endpoint=site.endpoint),
         online=Online(transport, endpoint=site.endpoint), stores=stores, hints=letters, limits=NoLimits(),
+        endpoints=Endpoints(transport, endpoint=site.endpoint),
         options=site.open_options(), owner=f"reader-{os.getpid()}", luck=Random().random,
     )  # fmt: skip
 

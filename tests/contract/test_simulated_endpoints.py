@@ -129,13 +129,19 @@ async def test_what_google_would_refuse_is_refused(endpoints: Endpoints) -> None
         assert raised.value.code == word
 
 
-async def test_an_endpoint_does_one_thing_at_a_time(simulator: Simulator, endpoints: Endpoints) -> None:
+async def test_an_endpoint_does_one_thing_at_a_time() -> None:
     """While one operation runs another is refused."""
-    await made(endpoints)
-    begun = await endpoints.undeploy(NAME, "4711", {})
-    with pytest.raises(Refused, match="other operations running"):
-        await endpoints.delete(NAME)
-    await done(endpoints, begun)
+    slow = replace(Timing.fast(), deploy_s=60.0)
+    with running_simulator(timing=slow) as simulator:
+        async with Transport(Tokens()) as transport:
+            client = Endpoints(transport, endpoint=simulator.url)
+            await done(client, await client.create(CREATE))
+            begun = await client.deploy(NAME, DEPLOY, {"0": 100})
+
+            with pytest.raises(Refused, match="other operations running"):
+                await client.delete(NAME)
+
+            assert not (await client.operation(begun.name)).done
 
 
 async def test_a_deploy_may_fail_and_may_have_partial_failures(endpoints: Endpoints) -> None:

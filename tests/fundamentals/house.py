@@ -12,6 +12,7 @@ from random import Random
 from vertexq import Client, Status, steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.endpoints import Endpoints
 from vertexq.google.online import Online
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
@@ -48,6 +49,7 @@ STEPS: dict[TaskName, Callable[..., Awaitable[None]]] = {
     TaskName.DEADLINE: steps.deadline,
     TaskName.RERUN: steps.rerun,
     TaskName.DELIVER: steps.deliver,
+    TaskName.OPERATE: steps.operate,
 }
 
 
@@ -160,6 +162,7 @@ async def built(home: Path, timing: Timing) -> AsyncGenerator[House]:
             vertex=Vertex(transport, endpoint=simulator.url),
             storage=Storage(transport, endpoint=simulator.url),
             bigquery=BigQuery(transport, endpoint=simulator.url),
+            endpoints=Endpoints(transport, endpoint=simulator.url, deadline_s=OPTIONS.request_deadline_s),
             online=Online(transport, endpoint=simulator.url),
             stores=stores,
             hints=letters,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -15,12 +16,16 @@ SECTIONS = dict(re.findall(r"^## `vertexq (\w+).*?$(.*?)(?=^## |\Z)", PAGE, flag
 
 
 def options() -> dict[str, set[str]]:
-    """Return the long options of every command."""
+    """Return the long options of every command; a group's are those of its commands."""
     commands = typer.main.get_group(app).commands
-    return {
-        name: {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
-        for name, command in commands.items()
-    }
+    return {name: long_options(command) for name, command in commands.items()}
+
+
+def long_options(command: Any) -> set[str]:
+    """Return the long options of a command, or of all commands of a group."""
+    below = getattr(command, "commands", {}).values()
+    own = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+    return own.union(*map(long_options, below))
 
 
 def test_every_command_has_a_section() -> None:

@@ -11,6 +11,7 @@ from vertexq.cli.check import check
 from vertexq.cli.cost import cost
 from vertexq.cli.deliveries import deliveries
 from vertexq.cli.doctor import doctor
+from vertexq.cli.endpoints import endpoints
 from vertexq.cli.quarantine import quarantine
 from vertexq.cli.results import results
 from vertexq.cli.retry import retry
@@ -63,3 +64,4 @@ for command in (
     doctor,
 ):
     app.command()(command)
+app.add_typer(endpoints, name="endpoints")

@@ -142,6 +142,12 @@ class Endpoints:
         return f"{self._base(location)}/{name}"
 
 
+def named(display_name: str) -> str:
+    """Return the filter for endpoints of exactly this display name."""
+    escaped = display_name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'display_name="{escaped}"'
+
+
 def _read(answer: Answer, read: Callable[[object], T]) -> T:
     return _read_part(answer, answer.json(), read)
 

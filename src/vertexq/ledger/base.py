@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from vertexq.errors import Conflict, LeaseLost, UnknownSubmission
 from vertexq.ledger.convert import columns
-from vertexq.ledger.schema import audit, batches, ranges, submissions
+from vertexq.ledger.schema import audit, batches, operations, ranges, submissions
 from vertexq.ledger.times import database_now
 from vertexq.ledger.translation import translated
 from vertexq.ledger.values import Claim, Record
@@ -22,6 +22,7 @@ TABLE_OF: dict[Record, Table] = {
     Record.SUBMISSION: submissions,
     Record.BATCH: batches,
     Record.RANGE: ranges,
+    Record.OPERATION: operations,
 }
 
 

@@ -11,6 +11,7 @@ from vertexq.ledger.due import DueWork
 from vertexq.ledger.engine import open_engine
 from vertexq.ledger.flights import Flights
 from vertexq.ledger.migrate import check, upgrade
+from vertexq.ledger.operations import Operations
 from vertexq.ledger.outbox import Outbox
 from vertexq.ledger.queue import Queue
 from vertexq.ledger.ranges import Ranges
@@ -25,7 +26,7 @@ from vertexq.ledger.translation import translated
 
 class Ledger(
     Submissions, Batches, Ranges, Slots, Spending, Flights, Strays, Queue, Successors, Claims, DueWork,
-    Outbox, Deliveries, Trails,
+    Outbox, Deliveries, Trails, Operations,
 ):  # fmt: skip
     """The SQL record of submissions and batches. Synchronous; safe in several threads, and across a fork."""
 

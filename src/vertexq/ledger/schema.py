@@ -247,6 +247,31 @@ webhook_progress = Table(
     Column("state", LargeBinary, nullable=False),
 )
 
+operations = Table(
+    "vertexq_operations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", _BIG, nullable=False),
+    Column("order", JSON, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("call", Text, nullable=False, server_default=""),
+    Column("google_name", Text, nullable=False, server_default=""),
+    Column("stage", Text, nullable=False, server_default=""),
+    Column("looks", Integer, nullable=False, server_default="0"),
+    Column("reason", Prose, nullable=False, server_default=""),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    *_lease_columns(),
+    _due_index("vertexq_operations_due"),
+    Index("vertexq_operations_created", "created_at"),
+)
+
 beats = Table(
     "vertexq_beats",
     metadata,

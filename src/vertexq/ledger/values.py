@@ -18,6 +18,7 @@ class Record(StrEnum):
     SUBMISSION = "submission"
     BATCH = "batch"
     RANGE = "range"  # of a batch's output; claimed, never moved
+    OPERATION = "operation"  # of an endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

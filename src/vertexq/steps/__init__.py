@@ -5,6 +5,7 @@ from vertexq.steps.create import create
 from vertexq.steps.deadline import deadline
 from vertexq.steps.deliver import deliver
 from vertexq.steps.dispatch import dispatch
+from vertexq.steps.endpoints import operate, order
 from vertexq.steps.enqueue import enqueue
 from vertexq.steps.ingest import ingest
 from vertexq.steps.online import online
@@ -23,6 +24,8 @@ __all__ = [
     "enqueue",
     "ingest",
     "online",
+    "operate",
+    "order",
     "poll",
     "rerun",
     "settle",

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from vertexq.errors import UnknownStore, Unreachable
 from vertexq.google.bigquery import BigQuery
+from vertexq.google.endpoints import Endpoints
 from vertexq.google.online import Online
 from vertexq.google.storage import Storage
 from vertexq.google.vertex import Vertex
@@ -86,6 +87,7 @@ class Options:
     webhook_timeout_s: float = 20.0
     webhook_waits_s: tuple[float, ...] = WAITS_S
     slice_s: float = 120.0
+    operation_look_s: float = 1.0
     chunk_rows: int = 5_000
     chunk_bytes: int = 8 * 1024 * 1024
     backoff: Backoff = field(default_factory=Backoff)
@@ -101,6 +103,7 @@ class Services:
     bigquery: BigQuery
     online: Online
     stores: StoreBook
+    endpoints: Endpoints
     hints: Hints
     limits: Limits
     options: Options

@@ -46,11 +46,19 @@ async def sweep(services: Services) -> None:
         services.hints.send(task, *args)
     if due:
         log.info("swept", due=len(due), hints=len(hints))
+    _remind_of_operations(services)
     _remind_of_deadlines(services)
     for target in services.ledger.remind_deliveries(resend_after_s=services.options.resend_after_s):
         services.hints.send(TaskName.DELIVER, target)
     for project, location in services.ledger.waiting_places():
         await dispatch(services, project, location)
+
+
+def _remind_of_operations(services: Services) -> None:
+    """Send hints for what is to be done to endpoints."""
+    resend_after_s = services.options.resend_after_s
+    for one in services.ledger.due_operations(limit=HINTS_A_SWEEP, resend_after_s=resend_after_s):
+        services.hints.send(TaskName.OPERATE, one)
 
 
 def _remind_of_deadlines(services: Services) -> None:

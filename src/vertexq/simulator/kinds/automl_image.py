@@ -6,6 +6,8 @@ numbers or as text, errors beside the answers or in files of their own) the beha
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import random
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +16,7 @@ from typing import cast
 import orjson
 
 from vertexq.simulator.behaviour import Behaviour
-from vertexq.simulator.kinds.base import Importing, Kind, Tables, Task
+from vertexq.simulator.kinds.base import Importing, Kind, OnlineForm, Tables, Task
 from vertexq.simulator.kinds.line_import import LineImporter, Row
 from vertexq.simulator.kinds.lots import FAILING, Fate, Lots, OutputRow
 
@@ -97,11 +99,22 @@ def _files(shards: int) -> list[str]:
     return [f"predictions_{number:05}.jsonl" for number in range(1, max(shards, 1) + 1)]
 
 
+def _line(instance: Mapping[str, object]) -> bytes:
+    """Return the row of an image that comes as bytes: the same bytes are the same row."""
+    try:
+        image = base64.b64decode(str(instance.get("content", "")), validate=True)
+    except ValueError:
+        image = b""
+    content = f"gs://online/{hashlib.sha256(image).hexdigest()}" if image else ""
+    return orjson.dumps({"content": content, "mimeType": "image/jpeg"})
+
+
 KIND = Kind(
     name="automl-image",
     importer=_importer,
     answerer=Answerer,
     files=_files,
     error_file="errors_00001.jsonl",
+    online=OnlineForm(verb="predict", line=_line, said=lambda row: row["prediction"]),
     tables=Tables(column="content", results=("prediction", "error"), spread="instance", named=False),
 )

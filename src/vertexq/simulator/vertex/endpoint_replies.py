@@ -1,4 +1,4 @@
-"""Simulated endpoints and their operations as Google shows them. No I/O."""
+"""Simulated endpoints and their operations as Google shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What callers ask of simulated endpoints: bodies read and judged. No I/O.
+"""What callers ask of simulated endpoints: bodies read and judged.
 
 The rules are those of the aiplatform v1 discovery document (revision 20261106).
 """
