@@ -136,6 +136,7 @@ class Client:
             on_complete=on_complete, family=family, parameters=dict(parameters or {}),
             destination=destination,
         )  # fmt: skip
+        order = order.with_options_form(self._settings.embedding_options)
         order = order.with_tenant(tenant, label=self._settings.tenant_label).checked()
         if uris := uris_of(source, order):
             return self._enqueue(order.for_uris(uris), (), connection)

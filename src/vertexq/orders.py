@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from vertexq.errors import BadInput, BadSource
-from vertexq.families import family_of, named_by
+from vertexq.families import family_of, gemini_embedding, named_by
 from vertexq.ids import checked_submission_id, new_submission_id
 from vertexq.model import Estimate, NewSubmission, Policy, SourceKind, Terms
 from vertexq.places import check_labels, check_place
@@ -74,6 +74,11 @@ class Order:
             other, word = mending[0] if mending else "a template", "resume" if policy.resume else "as_is"
             raise BadInput(f"{word} leaves every line as it is, so it cannot go with {other}; leave one out")
         family = family_of(self.model, self.family)
+        if policy.in_place and (not family.wire.key or (self.parameters and family.requesting)):
+            other = "parameters" if family.wire.key else f"models of the family {family.name}"
+            raise BadInput(
+                f"lines that stay as they are do not go with {other}; submit the rows without as_is"
+            )
         if policy.resume and not family.resumes:
             raise BadInput(
                 f"Google resumes batch jobs of Gemini models only, and {self.model!r} is of the family "
@@ -89,6 +94,8 @@ class Order:
                 f"{family.example}; nothing was sent"
             )
         family.parameters(self.parameters)
+        if why := family.misfit(self.model, self.parameters):
+            raise BadInput(f"{why}; nothing was sent")
         if self.terms.finish_online and family.online is None:
             raise BadInput(
                 f"models of the family {family.name} are not asked online, so the last rows cannot be "
@@ -97,6 +104,12 @@ class Order:
         check_destination(self.destination, family, self.location)
         if self.location and (why := family.refusal(self.model, self.location)):
             raise BadInput(f"{why}; nothing was sent")
+
+    def with_options_form(self, form: str) -> Order:
+        """Return the order under a setting of how options of embeddings are written; its own word wins."""
+        if family_of(self.model, self.family).name != gemini_embedding.NAME:
+            return self
+        return replace(self, parameters=gemini_embedding.with_form(self.parameters, form.lower()))
 
     def with_tenant(self, tenant: str, *, label: str) -> Order:
         """Return the order of a tenant, which is the value of a label: ``tenant``, or what the label says."""

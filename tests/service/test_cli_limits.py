@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.ledger_values import bound, running
+from tests.contract.ledger_values import bound, new_batch, running, staging
 from tests.service.command_line import CommandLine, command_line
 from vertexq.cli.tables import Column, column_widths
 from vertexq.embedded import Valkey
@@ -19,6 +19,7 @@ from vertexq.limits.budget import RetryBudget
 from vertexq.limits.link import Link
 from vertexq.limits.shape import shapes
 from vertexq.limits.shared import SharedLimits
+from vertexq.testing.batches import enter_batches
 
 SCOPE = "projects/p/locations/europe-west4"
 CREATE, READ = CallClass.CREATE, CallClass.READ
@@ -70,10 +71,29 @@ def test_scripts_get_everything_as_one_object(tmp_path: Path, cli: CommandLine, 
     assert found["retry_budgets"] == [{"scope": SCOPE, "tokens": 486, "capacity": 500, "refused": 0}]
     assert found["jobs"] == [
         {"project": "p", "location": "europe-west4", "family": "gemini",
-         "jobs": 1, "jobs_most": 8, "unclear": 0, "waiting": 2,
+         "jobs": 1, "jobs_most": 8, "project_jobs": None, "unclear": 0, "waiting": 2,
          "rows": 2, "rows_most": None, "tokens": 0, "tokens_most": None}
     ]  # fmt: skip
     assert found["money"] == [{"project": "p", "spent_today_usd": 0.0, "daily_cap_usd": None}]
+
+
+def test_families_with_slots_of_their_own_show_those_of_the_whole_project(
+    tmp_path: Path, cli: CommandLine, valkey_url: str
+) -> None:
+    """A job in one location takes the one slot that all locations have."""
+    used(valkey_url)
+    ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
+    submission, claim = staging(ledger)
+    new = [new_batch(n, family="text-embedding", location=place) for n, place in enumerate(("eu", "us"))]
+    enter_batches(ledger, submission, new, claim=claim)
+    bound(ledger, ledger.batches(submission.id)[0])
+    ledger.close()
+
+    lines = [line.split("\t") for line in cli.run("status", "--limits").out.splitlines()]
+    jobs = cli.run("status", "--limits", "--json").json()["jobs"]
+
+    assert ["p", "us", "text-embedding", "1/1 in the project", "0", "0", "0", "1"] in lines
+    assert [(one["jobs"], one["jobs_most"], one["project_jobs"]) for one in jobs] == [(1, 1, 1), (0, 1, 1)]
 
 
 def test_people_get_a_table_for_each_kind(tmp_path: Path, cli: CommandLine, valkey_url: str) -> None:

@@ -12,6 +12,7 @@ from vertexq.cli.ledger_look import missing_file
 from vertexq.cli.reporting import ExitCode, complain, say, say_json
 from vertexq.cli.tables import Column, say_table
 from vertexq.errors import Unreachable
+from vertexq.families import FAMILY_JOBS
 from vertexq.ledger import Ledger
 from vertexq.ledger.flights import InFlight
 from vertexq.limits.base import CallClass
@@ -35,6 +36,11 @@ class Standing:
     jobs: Sequence[InFlight]
     spent_pusd: dict[str, int]
     redis_fault: str = ""
+
+    def project_jobs(self, one: InFlight) -> int:
+        """Return how many jobs of a family hold slots in all locations of its project."""
+        mine = (one.project, one.family)
+        return sum(each.jobs for each in self.jobs if (each.project, each.family) == mine)
 
 
 def say_limits(settings: Settings, *, as_json: bool) -> None:
@@ -126,7 +132,7 @@ def _say_tables(standing: Standing) -> None:
             BUDGETS,
             [[one.scope, str(one.tokens), str(one.capacity), str(one.refused)] for one in standing.budgets],
         ),
-        (JOBS, [_job_cells(one, standing.settings) for one in standing.jobs]),
+        (JOBS, [_job_cells(one, standing) for one in standing.jobs]),
         (
             MONEY,
             [_money_cells(project, pusd, standing.settings) for project, pusd in standing.spent_pusd.items()],
@@ -159,17 +165,23 @@ def _rate(one: CallStanding) -> str:
     return f"{one.rate_per_minute:.3g}" if reduced else f"{one.rate_per_minute:g}"
 
 
-def _job_cells(one: InFlight, settings: Settings) -> list[str]:
+def _job_cells(one: InFlight, standing: Standing) -> list[str]:
+    settings, alone = standing.settings, one.family in FAMILY_JOBS
+    jobs = standing.project_jobs(one) if alone else one.jobs
     return [
         one.project,
         one.location,
         one.family,
-        f"{one.jobs:,}/{settings.running_jobs:,}",
+        f"{jobs:,}/{_most(one, settings):,}" + (" in the project" if alone else ""),
         str(one.unclear),
         _of(one.rows, settings.rows_in_flight),
         _of(one.tokens, settings.tokens_in_flight),
         f"{one.waiting:,}",
     ]
+
+
+def _most(one: InFlight, settings: Settings) -> int:
+    return min(settings.running_jobs, FAMILY_JOBS.get(one.family, settings.running_jobs))
 
 
 def _of(taken: int, most: int) -> str:
@@ -194,7 +206,7 @@ def to_json(standing: Standing) -> dict[str, object]:
             {"scope": one.scope, "tokens": one.tokens, "capacity": one.capacity, "refused": one.refused}
             for one in standing.budgets
         ],
-        "jobs": [_job_json(one, settings) for one in standing.jobs],
+        "jobs": [_job_json(one, standing) for one in standing.jobs],
         "money": [
             {
                 "project": project,
@@ -219,13 +231,15 @@ def _call_json(one: CallStanding) -> dict[str, object]:
     }
 
 
-def _job_json(one: InFlight, settings: Settings) -> dict[str, object]:
+def _job_json(one: InFlight, standing: Standing) -> dict[str, object]:
+    settings = standing.settings
     return {
         "project": one.project,
         "location": one.location,
         "family": one.family,
         "jobs": one.jobs,
-        "jobs_most": settings.running_jobs,
+        "jobs_most": _most(one, settings),
+        "project_jobs": standing.project_jobs(one) if one.family in FAMILY_JOBS else None,
         "unclear": one.unclear,
         "rows": one.rows,
         "rows_most": settings.rows_in_flight or None,

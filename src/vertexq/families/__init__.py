@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from vertexq.errors import BadInput, UnknownModel
@@ -25,6 +27,10 @@ FAMILIES: tuple[Family, ...] = (
     claude.FAMILY,
     open_model.FAMILY,
 )
+FAMILY_JOBS: Mapping[str, int] = MappingProxyType(
+    {family.name: family.slots for family in FAMILIES if family.slots is not None}
+)
+"""Families of which Google runs no more than so many jobs at once in a project."""
 
 
 class OfFamily(Protocol):
@@ -74,4 +80,4 @@ def family_for(record: OfFamily) -> Family:
     return family_of(record.model, record.family)
 
 
-__all__ = ["FAMILIES", "Family", "family_for", "family_named", "family_of", "named_by"]
+__all__ = ["FAMILIES", "FAMILY_JOBS", "Family", "family_for", "family_named", "family_of", "named_by"]

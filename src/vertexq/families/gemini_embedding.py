@@ -100,6 +100,11 @@ def _says(place: Mapping[str, Any], option: str) -> bool:
     return any(place.get(name) is not None for name in (option, _CAMEL.get(option, option)))
 
 
+def with_form(given: Parameters, form: str) -> Parameters:
+    """Return parameters with the form of the options that a setting says, where they say none themselves."""
+    return given if OPTIONS_FORM in given or form == NESTED else {**given, OPTIONS_FORM: form}
+
+
 def accepts(model: str) -> bool:
     """Tell whether ``model`` is a Gemini embedding model: a short name, or a path that ends in one."""
     name = model.rpartition("/")[2]

@@ -62,6 +62,7 @@ class Settings:
     daily_cap_usd: float = 0.0
     assumed_output_tokens: int = 1_024
     prices: str = ""
+    embedding_options: str = "nested"
     tenant_label: str = "tenant"
     tenant_shares: Mapping[str, float] = field(default_factory=dict[str, float])
     early_results: str = "yes"

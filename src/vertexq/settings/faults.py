@@ -130,6 +130,7 @@ def _word_faults(settings: Settings) -> Iterator[str]:
         ("allow_open_broker", ("", "yes", "no")),
         ("preflight", ("park", "warn")),
         ("early_results", ("yes", "no")),
+        ("embedding_options", ("nested", "flat")),
     ):
         value: str = getattr(settings, name)
         if value.lower() not in words:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import structlog
 
-from vertexq.families import FAMILIES
+from vertexq.families import FAMILY_JOBS
 from vertexq.ledger import Bounds
 from vertexq.names import TaskName
 from vertexq.steps.services import Options, Services
 
 log = structlog.get_logger(__name__)
-
-FAMILY_JOBS = {family.name: family.slots for family in FAMILIES if family.slots is not None}
-"""Families of which Google runs no more than so many jobs at once in a project."""
 
 
 async def dispatch(services: Services, project: str, location: str) -> None:
