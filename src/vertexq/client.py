@@ -145,7 +145,6 @@ class Client:
         with order_for_rows(order, rows, line_limit_bytes=limit_bytes, on_rows=on_rows) as draft:
             return self._enqueue(self._priced(draft.submission), draft.chunks(), connection)
 
-    def get(self, id: str) -> Status:  # noqa: A002
     @property
     def endpoints(self) -> EndpointDesk:
         """Endpoints that serve models online: ``docs/endpoints.md``."""
@@ -155,6 +154,7 @@ class Client:
             self._endpoints = EndpointDesk(self._settings, self._need_ledger, self._need_hints)
         return self._endpoints
 
+    def get(self, id: str) -> Status:  # noqa: A002
         """Return how a submission stands; raise ``UnknownSubmission``."""
         ledger = self._need_ledger()
         return self._status(ledger, ledger.submission(id), ledger.now())
