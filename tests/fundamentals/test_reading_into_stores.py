@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
@@ -57,6 +58,18 @@ async def test_a_store_that_is_away_for_a_moment_is_met_where_it_stands(
             assert all(one.ok for one in found), name
             spent = sum(round((one.cost_usd or 0) * 10**12) for one in found)
             assert spent == batch.cost_pusd == house.services.ledger.submission("read").cost_pusd
+
+
+async def test_absent_rows_come_in_chunks_as_large_as_their_store_wants(house: House) -> None:
+    """A store that asks for few large commits, as Parquet and BigQuery do, gets them here too."""
+    house.simulator.behaviours.set(Behaviour(missing_rows=0.5))
+    with house.client() as client:
+        sent = client.submit([f"Say {n}" for n in range(ROWS)], model="gemini-2.5-flash", store="parquet")
+        status = await house.with_options(chunk_rows=2).until_rest(sent.id)
+
+    assert status.counts.missing > 2
+    records = [json.loads(path.read_bytes()) for path in (house.home / "parquet").rglob(".progress/*.json")]
+    assert [sum(len(part["pieces"]) for part in record["parts"]) for record in records] == [1, 1]
 
 
 async def test_absent_rows_are_named_in_every_store(house: House) -> None:

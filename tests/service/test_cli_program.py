@@ -17,6 +17,8 @@ import orjson
 import pytest
 
 from tests.service.command_line import MODEL, PROGRAM, CommandLine, command_line, finish, lines
+from vertexq.stores import open_store
+from vertexq.testing.store_rows import chunk, row, source_range
 
 COMMANDS = ("check", "submit", "status", "watch", "results", "cancel", "cost", "simulate", "doctor")
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
@@ -219,6 +221,25 @@ def test_a_terminal_gets_some_results_and_is_told_of_the_rest(tmp_path: Path) ->
     assert code == 0
     assert drawn.count("succeeded") == 50
     assert "There are more than 50" in drawn
+
+
+def test_a_vector_is_shown_by_how_it_begins(tmp_path: Path) -> None:
+    """One screen has no room for 768 numbers; JSON gives them all."""
+    finish(tmp_path, ["one"], submission_id="vectors")
+    numbers = [0.123456789, -0.25, 3.0, 4.0]
+    made = row("v", submission_id="vectors", embedding=orjson.dumps(numbers), embedding_norm=5.0093)
+    with open_store(f"sqlite:///{tmp_path}/results.db") as store:
+        store.write(chunk(made, source=source_range(submission_id="vectors")), fence=1)
+
+    said = command_line(tmp_path).run("results", "vectors").out.splitlines()
+    (whole,) = [
+        one
+        for one in command_line(tmp_path).run("results", "vectors", "--json").json_lines()
+        if one["key"] == "v"
+    ]
+
+    assert "v\tsucceeded\t[0.1235, -0.25, 3, …] (4 numbers, norm 5.009)" in said
+    assert whole["embedding"] == pytest.approx(numbers)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

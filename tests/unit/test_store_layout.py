@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from vertexq.errors import BadSettings
 from vertexq.results import RESULT_COLUMNS, Outcome
+from vertexq.stores import open_store
 from vertexq.stores.columns import COLUMNS, result_of
 from vertexq.stores.layout import Layout, replaces, split_layout, take_options
 from vertexq.testing.store_rows import full_row, row
@@ -113,6 +116,37 @@ def test_options_are_taken_by_name() -> None:
     """One without a value is there and empty."""
     assert take_options("a://b?compress&c=1", "compress", "level") == ("a://b?c=1", {"compress": ""})
     assert take_options("a://b?", "compress") == ("a://b?", {})
+
+
+@pytest.mark.parametrize(
+    ("url", "table"),
+    [
+        ("bigquery://p.d.t", "p.d.t"),
+        ("bigquery://p.d", "p.d.vertexq_results"),
+        ("bigquery://p.d?table=x", "p.d.x"),
+        ("bigquery://example.com:p.d?table=x&vector=3", "example.com:p.d.x"),
+    ],
+)
+def test_a_table_of_bigquery_is_named_by_the_address_or_the_layout(url: str, table: str) -> None:
+    """A project may stand below a domain."""
+    with closing(open_store(url)) as store:
+        assert f" {table}," in store.location("s")
+
+
+@pytest.mark.parametrize("url", ["bigquery://p.d.t?table=x", "bigquery://p", "bigquery://p.d.t?other=1"])
+def test_a_table_of_bigquery_that_is_named_twice_is_refused(url: str) -> None:
+    """Nobody could say which one was meant."""
+    with pytest.raises(BadSettings, match="names no table, or table= names another one"):
+        open_store(url)
+
+
+def test_what_an_older_file_lacks_is_as_for_a_row_that_succeeded() -> None:
+    """Also in a layout of all columns, read from a file of fewer."""
+    lacking = full_row("a")._replace(outcome=None, batch_id=None, attempt=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    result = Layout().result_of(lacking, submission_id="sub-1")
+
+    assert (result.outcome, result.batch_id, result.attempt) == (Outcome.SUCCEEDED, "", 1)
 
 
 def test_what_the_ledger_judged_and_what_succeeded_replaces() -> None:

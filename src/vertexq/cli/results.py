@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Annotated
 
@@ -16,6 +16,9 @@ from vertexq.results import Outcome, Result
 
 TABLE_ROWS = 50
 """How many rows a terminal gets when nobody asked for a number."""
+
+VECTOR_NUMBERS = 3
+"""How many numbers of a vector are shown; ``--json`` gives them all."""
 
 NOT_ANSWERED = (Outcome.FAILED, Outcome.MISSING, Outcome.QUARANTINED)
 
@@ -53,8 +56,17 @@ def results(
 
 
 def _shown(result: Result) -> str:
-    """Return the answer, or why there is none."""
+    """Return the answer, or why there is none; of a vector how long it is, and how it begins."""
+    if result.text is None and result.embedding:
+        return _vector(result.embedding, result.embedding_norm)
     return result.text if result.text is not None else (result.error_message or "")
+
+
+def _vector(numbers: Sequence[float], norm: float | None) -> str:
+    begin = ", ".join(f"{number:.4g}" for number in numbers[:VECTOR_NUMBERS])
+    more = ", …" if len(numbers) > VECTOR_NUMBERS else ""
+    said = "" if norm is None else f", norm {norm:.4g}"
+    return f"[{begin}{more}] ({len(numbers)} numbers{said})"
 
 
 def _table(found: Iterator[Result], limit: int) -> None:

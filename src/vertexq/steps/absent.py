@@ -78,11 +78,11 @@ async def _write(
     services: Services, store: str, batch: Batch, found: bytearray, fate: Fate, claim: Claim
 ) -> None:
     """Commit the absent rows chunk by chunk; the position is the number of manifest lines accounted for."""
-    size = services.options.chunk_rows
     source = SourceRange(
         submission_id=batch.submission_id, batch_id=batch.id, object_name=batch.manifest_uri, generation=0
     )
     at = (await services.stores.call(store, lambda opened: opened.progress(source))).position
+    size = _chunk_rows(services, store)
     pending: list[Row] = []
     async with aclosing(entries(services, batch)) as rows:
         async for entry in rows:
@@ -93,6 +93,13 @@ async def _write(
                 pending = []
     if at < batch.rows:
         await _commit(services, store, source, at, batch.rows, pending, claim)
+
+
+def _chunk_rows(services: Services, store: str) -> int:
+    """Return how many rows a chunk has; a store for which few are better than many, and is open, says so."""
+    options = services.options
+    most, _ = services.stores.chunk_limits([store], rows=options.chunk_rows, size_bytes=options.chunk_bytes)
+    return most
 
 
 async def _commit(

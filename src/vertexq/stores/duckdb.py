@@ -28,8 +28,8 @@ from vertexq.stores.vectors import UnfitVector, check_lengths, misfit
 
 _LINES = 1000
 """How many quarantined lines are read at once, of a kilobyte each at most."""
-_VECTORS = 500
-"""How many rows with vectors are merged at once."""
+_VECTOR_BYTES = 16 * 2**20
+"""How many bytes of vectors, as text, are merged at once: DuckDB holds them several times."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _ABOUT_ROWS = (
@@ -136,9 +136,10 @@ class DuckdbStore(Store):
         return ""
 
     def _put(self, db: duckdb.DuckDBPyConnection, rows: Sequence[Row], replacing: frozenset[str]) -> None:
-        """Merge rows; those with vectors some hundreds at a time, for what DuckDB needs to read them."""
+        """Merge rows; of those with vectors not too many at a time, for what DuckDB needs to read them."""
         check_lengths(rows, self._layout.vector)
-        size = _VECTORS if any(row.embedding for row in rows) else len(rows) or 1
+        vector_bytes = sum(len(row.embedding) for row in rows if row.embedding)
+        size = len(rows) // (1 + vector_bytes // _VECTOR_BYTES) or 1
         for part in (rows[at : at + size] for at in range(0, len(rows), size)):
             wins = [replaces(row, replacing) for row in part]
             db.execute(self._merge, [*_columns(self._layout, part), wins])
