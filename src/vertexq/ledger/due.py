@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, update
@@ -96,10 +97,24 @@ def _take_due(
     if limit <= 0:
         return []
     taken = connection.execute(taking(TABLE_OF[record], now, before, limit)).all()
+    online = _online(connection, [row.id for row in taken]) if record is Record.BATCH else set[str]()
     return [
-        Due(record=record, id=row.id, state=row.state, project=row.project, location=row.location)
+        Due(
+            record=record,
+            id=row.id,
+            state=row.state,
+            project=row.project,
+            location=row.location,
+            online=row.id in online,
+        )
         for row in sorted(taken, key=lambda row: (row.next_action_at, row.id))
     ]
+
+
+def _online(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Return which of these batches have rows that are answered without a job."""
+    query = select(batches.c.id).where(batches.c.id.in_(ids), batches.c.online.is_(True))
+    return set(connection.execute(query).scalars()) if ids else set()
 
 
 def taking(

@@ -91,6 +91,7 @@ class Due:
     state: str
     project: str = ""
     location: str = ""
+    online: bool = False  # a batch whose rows are answered without a job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

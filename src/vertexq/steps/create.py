@@ -40,7 +40,6 @@ from vertexq.ledger import Bounds, Claim, Held, HeldBy, Record
 from vertexq.limits.base import GRANT_GOOD_S, CallClass, Verdict, verdict_of
 from vertexq.model import Batch, Job, Submission
 from vertexq.money import held_sentence
-from vertexq.names import TaskName
 from vertexq.rounds import RESTS
 from vertexq.states import BatchState, SubmissionState
 from vertexq.steps.dispatch import dispatch, in_flight_bounds
@@ -79,8 +78,7 @@ async def _go_on(services: Services, batch: Batch, claim: Claim) -> None:
         if not is_due(services, batch):
             return  # the hint came twice, or late: no turn and no wait may be jumped
         if batch.online:
-            services.hints.send(TaskName.ONLINE, batch.id)
-            return
+            return  # no job: its rows are answered one by one
         if batch.attempts == RESTS:
             services.ledger.update_batch(batch, claim=claim, attempts=0, next_action_at=None)
             await dispatch(services, batch.project, batch.location)

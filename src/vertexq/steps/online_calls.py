@@ -29,13 +29,17 @@ _BAD_REQUEST, _NO_ANSWER = 400, 504
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Whom the rows of a batch are sent to, and how. ``at_once`` calls are under way at the same time."""
+    """Whom the rows of a batch are sent to, and how.
+
+    ``at_once`` calls are under way at the same time, each for at most ``deadline_s`` seconds.
+    """
 
     online: Online
     way: OnlineWay
     name: str
     parameters: Fields
     at_once: int
+    deadline_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +92,15 @@ async def _one(target: Target, index: int, line: bytes, gate: asyncio.Semaphore)
 
 
 async def _called(target: Target, line: Fields) -> OnlineAnswer:
+    online, name, deadline_s = target.online, target.name, target.deadline_s
     request = target.way.request(line)
     match target.way.verb:
         case Verb.GENERATE:
-            return await target.online.generate(target.name, request)
+            return await online.generate(name, request, deadline_s=deadline_s)
         case Verb.EMBED:
-            return await target.online.embed(target.name, request)
+            return await online.embed(name, request, deadline_s=deadline_s)
         case Verb.PREDICT:
-            return await target.online.predict(target.name, [request], target.parameters)
+            return await online.predict(name, [request], target.parameters, deadline_s=deadline_s)
 
 
 def _judged(target: Target, one: Outcome, line: bytes, *, last: bool) -> Outcome:

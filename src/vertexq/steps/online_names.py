@@ -24,6 +24,7 @@ async def target_of(services: Services, batch: Batch) -> Target:
         name=await _name(services, batch, way, submission.model),
         parameters=way.parameters(submission.parameters),
         at_once=services.options.online_at_once,
+        deadline_s=services.options.online_deadline_s,
     )
 
 

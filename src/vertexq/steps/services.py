@@ -84,6 +84,7 @@ class Options:
     retry_longest_s: float = 14_400.0
     online_at_once: int = 8  # online calls of one batch that are under way at the same time
     online_part_rows: int = 50
+    online_deadline_s: float = 300.0  # of one call with all its waits: a model that thinks is silent for long
     webhook_timeout_s: float = 20.0
     webhook_waits_s: tuple[float, ...] = WAITS_S
     slice_s: float = 120.0

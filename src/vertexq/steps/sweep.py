@@ -76,6 +76,8 @@ def hint_for(item: Due) -> tuple[TaskName, tuple[str, ...]] | None:
         step = SUBMISSION_STEP.get(SubmissionState(item.state))
     else:
         step = BATCH_STEP.get(BatchState(item.state))
+    if step is TaskName.CREATE and item.online:
+        step = TaskName.ONLINE
     if step is None:
         return None
     return (step, (item.project, item.location)) if step is TaskName.POLL else (step, (item.id,))

@@ -1,0 +1,116 @@
+"""Finish online in the other families: embeddings, and models of one's own through their endpoints."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fundamentals.house import House
+from tests.fundamentals.retrying import PROMPTS, check_sums
+from tests.fundamentals.stopping_house import batches_of
+from vertexq import Outcome, SubmissionState
+from vertexq.endpoint_orders import checked
+from vertexq.endpoints import EndpointOrder, LongOperation, OperationKind, Resources
+from vertexq.google.auth import default_tokens
+from vertexq.google.endpoints import Endpoints
+from vertexq.google.rest import Transport
+from vertexq.simulator.behaviour import Behaviour
+
+FEW = Behaviour(quota_rows=0.3, missing_rows=0.1)
+HERE = "projects/demo/locations/us-central1"
+OWN = f"{HERE}/models/4711"
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [("text-embedding-005", {}), ("gemini-embedding-001", {}), ("gemini-embedding-001", {"dimensions": 8})],
+)
+async def test_embeddings_are_finished_online(
+    house: House, model: str, parameters: dict[str, object]
+) -> None:
+    """Texts that are there twice have a vector each; an online one is what a job would have given."""
+    texts = [*PROMPTS, *PROMPTS[:5]]
+    house.simulator.behaviours.set(FEW)
+    with house.client() as client:
+        client.submit(texts, model=model, store="results", id="one", finish_online=30, parameters=parameters)
+        status = await house.until_rest("one")
+        found = {one.key: (one.embedding, one.attempt) for one in client.results("one")}
+        house.simulator.behaviours.clear()
+        client.submit(texts, model=model, store="results", id="two", parameters=parameters)
+        await house.until_rest("two")
+        by_job = {one.key: one.embedding for one in client.results("two")}
+
+    assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, len(texts))
+    assert 0 < status.online_rows == len(house.simulator.online_calls)
+    assert {key: vector for key, (vector, _) in found.items()} == by_job
+    assert {attempt for _, attempt in found.values()} == {1, 2}
+    check_sums(house, "one")
+
+
+async def test_a_failed_embedding_keeps_googles_words(house: House) -> None:
+    """Refused online it is a failed row without a vector."""
+    house.simulator.behaviours.set(FEW)
+    house.simulator.behaviours.set(Behaviour(bad_rows=0.5), match="online")
+    with house.client() as client:
+        client.submit(PROMPTS, model="text-embedding-005", store="results", id="one", finish_online=30)
+        status = await house.until_rest("one")
+        failed = [one for one in client.results("one") if one.outcome is Outcome.FAILED]
+
+    assert status.counts.failed == len(failed) > 0
+    assert {one.error_code for one in failed} == {400}
+    check_sums(house, "one")
+
+
+async def test_a_tuned_model_is_asked_through_an_endpoint_that_serves_it(house: House) -> None:
+    """The endpoint is looked up at the model."""
+    house.simulator.behaviours.set(FEW)
+    await deployed(house, "chat")
+    with house.client() as client:
+        client.submit(PROMPTS, model=OWN, store="results", id="one", finish_online=30)
+        status = await house.until_rest("one")
+
+    assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, len(PROMPTS))
+    assert status.online_rows > 0
+    assert {call.name.rpartition("/")[2] for call in house.simulator.online_calls} == {"chat"}
+    check_sums(house, "one")
+
+
+async def test_a_tuned_model_without_an_endpoint_waits_for_one(house: House) -> None:
+    """A person reads what to do; once it is deployed, enqueueing again goes on."""
+    house.simulator.behaviours.set(FEW)
+    with house.client() as client:
+        client.submit(PROMPTS, model=OWN, store="results", id="one", finish_online=30)
+        parked = await house.until_rest("one")
+        await deployed(house, "late")
+        client.submit(PROMPTS, model=OWN, store="results", id="one", finish_online=30)
+        status = await house.until_rest("one")
+
+    assert parked.state is SubmissionState.PARKED
+    assert "deployed to no endpoint" in parked.reason
+    assert status.counts.succeeded == len(PROMPTS)
+    assert len(batches_of(house, "one")) == 2
+    check_sums(house, "one")
+
+
+async def deployed(house: House, name: str) -> None:
+    """Have an endpoint that serves the tuned model."""
+    endpoint = f"{HERE}/endpoints/{name}"
+    async with Transport(await default_tokens(emulator=True)) as transport:
+        there = Endpoints(transport, endpoint=house.simulator.url)
+        made = checked(EndpointOrder(kind=OperationKind.CREATE, endpoint=endpoint))
+        await done(there, await there.create(made))
+        order = EndpointOrder(
+            kind=OperationKind.DEPLOY,
+            endpoint=endpoint,
+            model=OWN,
+            deployed_model_id="1",
+            resources=Resources(max_replicas=1),
+        )
+        await done(there, await there.deploy(endpoint, checked(order), {}))
+
+
+async def done(endpoints: Endpoints, begun: LongOperation) -> None:
+    """Wait for an operation."""
+    for _ in range(10_000):
+        if (await endpoints.operation(begun.name)).done:
+            return
+    raise AssertionError("the operation did not end")
