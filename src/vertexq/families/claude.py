@@ -18,6 +18,7 @@ from vertexq.families import chat
 from vertexq.families.base import Family, Parameters, Row, TableForm
 from vertexq.families.claude_reading import reading
 from vertexq.families.publishers import PublishedName, in_a_region_only
+from vertexq.families.table_checks import TableCheck, first_number, list_check
 from vertexq.families.wire import Wire
 
 VERSION: Final = "vertex-2023-10-16"
@@ -31,6 +32,11 @@ _FIELDS = frozenset(
     }
 )
 _ROLES = frozenset({"user", "assistant"})
+_NEEDED = {
+    "messages": 'write [{"role": "user", "content": "…"}]',
+    "max_tokens": "write it into the request, or give it for all rows: --parameter max_tokens=1024",
+    "anthropic_version": f'write "{VERSION}"',
+}
 
 
 def request(row: Row, given: Parameters | None = None) -> Mapping[str, Any]:
@@ -80,12 +86,7 @@ def check(name: str, value: object) -> Iterator[Flaw]:
 
 def check_names(names: Collection[str]) -> Iterator[Flaw]:
     """Yield what is wrong with the names of a request's fields together."""
-    mends = {
-        "messages": 'write [{"role": "user", "content": "…"}]',
-        "max_tokens": "write it into the request, or give it for all rows: --parameter max_tokens=1024",
-        "anthropic_version": f'write "{VERSION}"',
-    }
-    for name, mend in mends.items():
+    for name, mend in _NEEDED.items():
         if name not in names:
             yield Flaw(Rule.REQUEST, "request", f'there is no "{name}"', mend)
     if "model" in names:
@@ -105,6 +106,15 @@ def weigh(name: str, value: object) -> Weight:
 def estimate(request: Mapping[str, Any]) -> tuple[int, int]:
     """Return (input tokens, most output tokens) of a request."""
     return chat.estimated([weigh(name, value) for name, value in request.items()])
+
+
+def _lacking(name: str, mend: str) -> TableCheck:
+    return TableCheck(
+        rule=Rule.REQUEST,
+        sql=f"JSON_VALUE(vertexq_json, '$.{name}') IS NULL",
+        text=f'there is no "{name}"',
+        mend=mend,
+    )
 
 
 def _nothing(_given: Parameters) -> Parameters:
@@ -139,5 +149,14 @@ FAMILY = Family(
     refusal=partial(in_a_region_only, "Claude models"),
     parameters=parameters,
     job_parameters=_nothing,
-    tables=TableForm(column="request", reserved=frozenset({"response", "status"})),
+    tables=TableForm(
+        column="request",
+        reserved=frozenset({"response", "status"}),
+        checks=(
+            list_check("messages"),
+            _lacking("max_tokens", "write it into each request: those of a table stay as they are"),
+            _lacking("anthropic_version", f'write "{VERSION}" into each request'),
+        ),
+        output_tokens=first_number("$.max_tokens"),
+    ),
 )

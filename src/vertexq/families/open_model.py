@@ -18,6 +18,7 @@ from vertexq.families import chat
 from vertexq.families.base import Family, NoRequest, Parameters, Request, Row, TableForm
 from vertexq.families.open_model_reading import reading
 from vertexq.families.publishers import PublishedName, in_a_region_only
+from vertexq.families.table_checks import first_number, list_check
 from vertexq.families.wire import Fields, Wire
 
 URL = "/v1/chat/completions"
@@ -156,5 +157,10 @@ FAMILY = Family(
     refusal=partial(in_a_region_only, "open models"),
     parameters=parameters,
     job_parameters=_nothing,
-    tables=TableForm(column="body", reserved=frozenset({"response", "id"})),
+    tables=TableForm(
+        column="body",
+        reserved=frozenset({"response", "id", "error"}),
+        checks=(list_check("messages"),),
+        output_tokens=first_number("$.max_completion_tokens", "$.max_tokens"),
+    ),
 )

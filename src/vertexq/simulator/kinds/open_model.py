@@ -26,6 +26,7 @@ _ERRORS = {
     Fate.QUOTA: (429, "Too many requests. Please try again later.", "RateLimitError"),
     Fate.SERVER_ERROR: (500, "Internal error encountered.", "InternalServerError"),
 }
+_DROPPED = ("method", "url", "body")  # columns that do not come back
 _CUT_SHARE = 0.5  # of an answer that the limit of tokens breaks off
 
 
@@ -44,7 +45,8 @@ class Answerer:
         if fate in (Fate.MISSING, Fate.UNWRITTEN):
             return OutputRow(lines=(), fate=fate)
         dice = self._lots.dice("answer", line)
-        body: dict[str, object] = {"id": f"b-{dice.getrandbits(64):016x}", "custom_id": row["custom_id"]}
+        body = {name: value for name, value in row.items() if name not in _DROPPED}
+        body["id"] = f"b-{dice.getrandbits(64):016x}"
         if fate in _ERRORS:
             code, message, word = _ERRORS[fate]
             body |= {"response": None, "error": {"code": code, "message": message, "type": word}}
