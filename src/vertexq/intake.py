@@ -200,7 +200,7 @@ class Intake:
 
     def _of_frame(self, frame: LineFrame, found: list[Fit]) -> list[Prepared]:
         for line in range(self._lines + 1, self._lines + 1 + min(len(found), WITNESSES - frame.rows)):
-            frame.group = self._groups.again(frame.checked.signature, line)
+            self._groups.count(frame.group, frame.checked.signature, line)
         frame.rows += len(found)
         frame.input_tokens += sum([tokens for _, _, tokens in found])
         made = [_UNMADE] * len(found) if self._only_check else frame.requests(found)
@@ -267,7 +267,7 @@ class Intake:
         if self._quick is not None and (found := self._quick.read(line)):
             row = self._placed(self._key_of(found[0]), found[1])
             if self.frames is not None:
-                self.frames.learn(line, found[0])
+                self.frames.learn(line, found[0], group=row.group)
             return row
         if self._number == 0 and line.lstrip().startswith(b"["):
             raise _Bad(_JSON_ARRAY)

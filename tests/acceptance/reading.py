@@ -36,6 +36,7 @@ from vertexq.states import BatchState, JobState, SubmissionState
 from vertexq.steps.services import Options, Services
 from vertexq.steps.storebook import StoreBook
 from vertexq.stores import open_store
+from vertexq.testing.batches import enter_batches
 from vertexq.testing.limits import NoLimits
 
 MODEL = "gemini-2.5-flash"
@@ -175,7 +176,7 @@ def enter(
         )
         for n in range(len(directories))
     ]  # fmt: skip
-    ledger.add_batches(submission, batches, claim=claim)
+    enter_batches(ledger, submission, batches, claim=claim)
     ledger.release(claim)
     return [_end(ledger, one.id, directory) for one, directory in zip(batches, directories, strict=True)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vertexq.ledger import Bounds, Claim, Ledger, NewBatch, OutputRange, Record
 from vertexq.model import Batch, NewSubmission, SourceKind, Submission
 from vertexq.states import BatchState, SubmissionState
+from vertexq.testing.batches import enter_batches
 
 S, B = SubmissionState, BatchState
 LONG_S = 600.0
@@ -82,7 +83,7 @@ def staging(ledger: Ledger, id: str = "s-1") -> tuple[Submission, Claim]:  # noq
 def running(ledger: Ledger, id: str = "s-1", *, batches: int = 1) -> list[Batch]:  # noqa: A002
     """Take a submission to where its batches are ready to be sent; return them."""
     submission, claim = staging(ledger, id)
-    ledger.add_batches(submission, [new_batch(ordinal, of=id) for ordinal in range(batches)], claim=claim)
+    enter_batches(ledger, submission, [new_batch(ordinal, of=id) for ordinal in range(batches)], claim=claim)
     ledger.release(claim)
     return ledger.batches(id)
 

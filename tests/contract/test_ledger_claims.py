@@ -22,6 +22,7 @@ from tests.contract.ledger_values import (
 from tests.contract.racing import at_once
 from vertexq.errors import Conflict, LeaseLost
 from vertexq.ledger import Bounds, Ledger, Record
+from vertexq.testing.batches import enter_batches
 
 
 def test_a_held_record_cannot_be_claimed(ledger: Ledger) -> None:
@@ -147,7 +148,7 @@ def test_a_lost_lease_enters_no_batches(ledger: Ledger) -> None:
     held(ledger, Record.SUBMISSION, "s-1", owner="worker-2")
 
     with pytest.raises(LeaseLost):
-        ledger.add_batches(submission, [new_batch()], claim=old)
+        ledger.add_batch(submission, new_batch(), claim=old)
 
     assert ledger.batches("s-1") == []
     assert list(ledger.spool("s-1")) == [b"rows"]
@@ -170,10 +171,10 @@ def test_the_holder_of_a_submission_may_move_its_batches_until_it_is_overtaken(l
 def test_batches_enter_once_even_when_staging_ran_twice(ledger: Ledger) -> None:
     """A second worker that staged the same rows finds that the submission has moved on."""
     submission, claim = staging(ledger)
-    ledger.add_batches(submission, [new_batch()], claim=claim)
+    enter_batches(ledger, submission, [new_batch()], claim=claim)
 
     with pytest.raises(Conflict):
-        ledger.add_batches(submission, [new_batch()], claim=claim)
+        ledger.add_batch(submission, new_batch(), claim=claim)
 
     assert len(ledger.batches("s-1")) == 1
 

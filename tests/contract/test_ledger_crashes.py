@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
-from typing import overload
 
-from tests.contract.ledger_values import B, S, held, new_batch, new_submission, running, staging
-from vertexq.ledger import Bounds, Claim, Ledger, NewBatch, Record
+from tests.contract.ledger_values import B, held, new_batch, new_submission, running, staging
+from vertexq.ledger import Bounds, Claim, Ledger, Record
 from vertexq.model import Submission
 
 KEEPS_S = 30.0
@@ -54,46 +52,23 @@ def _enqueue_half(pipe: Connection, url: str) -> None:
     Ledger.open(url).enqueue(new_submission(), chunks())
 
 
-@dataclass(frozen=True)
-class _Stalling(Sequence[NewBatch]):
-    """Batches that come one by one; the second pass over them never ends."""
-
-    batches: list[NewBatch]
-    pipe: Connection
-    passes: list[int]
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    @overload
-    def __getitem__(self, index: int) -> NewBatch: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[NewBatch]: ...
-    def __getitem__(self, index: int | slice) -> NewBatch | Sequence[NewBatch]:
-        return self.batches[index]
-
-    def __iter__(self) -> Iterator[NewBatch]:
-        self.passes.append(len(self.passes))
-        if len(self.passes) > 1:
-            _stay(self.pipe)
-        return iter(self.batches)
-
-
-def test_a_worker_killed_while_it_enters_batches_leaves_none(ledger: Ledger, ledger_url: str) -> None:
-    """The submission is still being staged, its spool is there, and another worker can do it again."""
+def test_a_worker_killed_between_two_batches_leaves_the_first(ledger: Ledger, ledger_url: str) -> None:
+    """The submission is still being staged, its spool is there, and another worker enters what lacks."""
     submission, claim = staging(ledger)
 
-    _kill_inside(_add_half, ledger_url, submission, claim)
+    _kill_inside(_add_one_and_stay, ledger_url, submission, claim)
 
-    assert ledger.batches("s-1") == []
     assert ledger.submission("s-1") == submission
     assert list(ledger.spool("s-1")) == [b"rows"]
-    assert ledger.add_batches(submission, [new_batch()], claim=claim).state is S.RUNNING
+    assert [ledger.add_batch(submission, new_batch(number), claim=claim) for number in (0, 1)] == [
+        False,
+        True,
+    ]
 
 
-def _add_half(pipe: Connection, url: str, submission: Submission, claim: Claim) -> None:
-    batches = _Stalling([new_batch(0), new_batch(1)], pipe, [])
-    Ledger.open(url).add_batches(submission, batches, claim=claim)
+def _add_one_and_stay(pipe: Connection, url: str, submission: Submission, claim: Claim) -> None:
+    Ledger.open(url).add_batch(submission, new_batch(0), claim=claim)
+    _stay(pipe)
 
 
 def test_a_worker_killed_between_intent_and_answer_leaves_the_intent(ledger: Ledger, ledger_url: str) -> None:

@@ -14,6 +14,7 @@ from vertexq.model import Batch, Submission
 from vertexq.states import BATCH_MOVES, SUBMISSION_MOVES, SUBMISSION_TERMINAL, may_follow
 from vertexq.states import BatchState as B
 from vertexq.states import SubmissionState as S
+from vertexq.testing.batches import enter_batches
 
 State = TypeVar("State", bound=S | B)
 
@@ -69,7 +70,7 @@ def test_every_move_of_a_batch_is_made_or_refused(ledger: Ledger) -> None:
     """Of all pairs those in the table move and leave an audit line; the others change nothing."""
     submission, staged_by = staging(ledger)
     pairs = [(now, then) for now, then in itertools.product(B, B) if now is not B.ASIDE]
-    ledger.add_batches(submission, [new_batch(number) for number in range(len(pairs))], claim=staged_by)
+    enter_batches(ledger, submission, [new_batch(number) for number in range(len(pairs))], claim=staged_by)
     for ready, (now, then) in zip(ledger.batches("s-1"), pairs, strict=True):
         before, claim = _batch_in(ledger, ready, now)
         lines = len(ledger.audit(Record.BATCH, before.id))
@@ -89,7 +90,7 @@ def test_every_move_of_a_batch_is_made_or_refused(ledger: Ledger) -> None:
 def test_a_batch_of_rows_set_aside_enters_in_its_last_state(ledger: Ledger) -> None:
     """Such rows are never sent: nothing is due, and no move leads there or away."""
     submission, staged_by = staging(ledger)
-    ledger.add_batches(submission, [replace(new_batch(), state=B.ASIDE)], claim=staged_by)
+    enter_batches(ledger, submission, [replace(new_batch(), state=B.ASIDE)], claim=staged_by)
 
     (aside,) = ledger.batches("s-1")
     assert (aside.state, aside.next_action_at) == (B.ASIDE, None)

@@ -12,6 +12,7 @@ from vertexq.ledger.schema import batches
 from vertexq.model import Batch
 from vertexq.states import BATCH_ACTIVE
 from vertexq.states import BatchState as B
+from vertexq.testing.batches import enter_batches
 
 ALONE = Bounds(jobs=8, family_jobs={"text-embedding": 1})
 PLACES = ("europe-west4", "us-central1")
@@ -24,7 +25,7 @@ def waiting(ledger: Ledger, url: str, *, each: int, family: str = "text-embeddin
         new_batch(number, family=family, location=PLACES[number % len(PLACES)])
         for number in range(each * len(PLACES))
     ]
-    ledger.add_batches(submission, new, claim=claim)
+    enter_batches(ledger, submission, new, claim=claim)
     engine = open_engine(url)
     with engine.begin() as connection:
         connection.execute(update(batches).values(next_action_at=None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.contract.ledger_values import bound, held, new_batch, running, staging
 from vertexq.ledger import Bounds, Ledger, Record
 from vertexq.states import BatchState as B
+from vertexq.testing.batches import enter_batches
 
 
 def test_nothing_is_in_flight_in_an_empty_ledger(ledger: Ledger) -> None:
@@ -20,7 +21,7 @@ def test_jobs_rows_and_waiting_batches_are_counted_by_place_and_family(ledger: L
     ledger.start_sending(second, claim=claim, output_prefix="gs://b/o", bounds=Bounds(jobs=9))
     ledger.move_batch(bound(ledger, third), B.ENDED)
     submission, claim = staging(ledger, "s-2")
-    ledger.add_batches(submission, [new_batch(0, of="s-2", family="embedding")], claim=claim)
+    enter_batches(ledger, submission, [new_batch(0, of="s-2", family="embedding")], claim=claim)
 
     embedding, gemini = ledger.in_flight()
     assert (embedding.family, embedding.jobs, embedding.waiting) == ("embedding", 0, 1)

@@ -32,6 +32,7 @@ from vertexq.ledger import Bounds, Ledger, Record
 from vertexq.model import Batch, Counts, JobError, Usage
 from vertexq.states import BatchState as B
 from vertexq.states import SubmissionState as S
+from vertexq.testing.batches import enter_batches
 
 MOST = 2**63 - 1
 MIB = 1024 * 1024
@@ -68,7 +69,7 @@ def test_every_legal_id_is_kept_to_the_letter(ledger: Ledger, id: str) -> None: 
     batches = [batch_id(checked_submission_id(id), "f" * 64, ordinal) for ordinal in range(2)]
     submission, claim = staging(ledger, id)
     new = [replace(new_batch(ordinal, of=id), id=one) for ordinal, one in enumerate(batches)]
-    ledger.add_batches(submission, new, claim=claim)
+    enter_batches(ledger, submission, new, claim=claim)
 
     assert ledger.submission(id).id == id
     assert [batch.id for batch in ledger.batches(id)] == batches
@@ -109,19 +110,6 @@ def test_a_long_spool_passes_through_little_memory(ledger: Ledger) -> None:
 
     assert seen == [(number, MIB) for number in range(64)]
     assert peak_bytes < 12 * MIB
-
-
-def test_batches_enter_all_or_not_at_all(ledger: Ledger) -> None:
-    """One that cannot enter takes the others with it; the spool is still there."""
-    submission, claim = staging(ledger)
-    running(ledger, "s-2")
-
-    with pytest.raises(Conflict):
-        ledger.add_batches(submission, [new_batch(0), new_batch(1), new_batch(0, of="s-2")], claim=claim)
-
-    assert ledger.batches("s-1") == []
-    assert ledger.submission("s-1").state is S.STAGING
-    assert list(ledger.spool("s-1")) == [b"rows"]
 
 
 def test_a_cancel_never_loses_a_race(ledger: Ledger) -> None:

@@ -21,6 +21,7 @@ from tests.contract.ledger_values import (
 from vertexq.errors import Conflict, LeaseLost
 from vertexq.ledger import Claim, Ledger, OutputRange, Record
 from vertexq.model import Batch, Counts
+from vertexq.testing.batches import enter_batches
 
 
 def _ended(ledger: Ledger) -> tuple[Batch, Claim]:
@@ -33,7 +34,7 @@ def test_entered_batches_are_ready_and_due(ledger: Ledger) -> None:
     """The submission runs, knows its rows, and needs its spool no more."""
     submission, claim = staging(ledger)
 
-    now_running = ledger.add_batches(submission, [new_batch(1), new_batch(0)], claim=claim)
+    now_running = enter_batches(ledger, submission, [new_batch(1), new_batch(0)], claim=claim)
 
     first, second = ledger.batches("s-1")
     assert (now_running.state, now_running.rows) == (S.RUNNING, 4)
@@ -49,7 +50,7 @@ def test_five_thousand_batches_enter_at_once(ledger: Ledger) -> None:
     """A thousand million rows are one submission."""
     submission, claim = staging(ledger)
 
-    ledger.add_batches(submission, [new_batch(number) for number in range(5_000)], claim=claim)
+    enter_batches(ledger, submission, [new_batch(number) for number in range(5_000)], claim=claim)
 
     assert [batch.ordinal for batch in ledger.batches("s-1")] == list(range(5_000))
 

@@ -10,6 +10,7 @@ from vertexq.ledger import Bounds, Ledger, Record
 from vertexq.model import Batch
 from vertexq.states import BATCH_ACTIVE
 from vertexq.states import BatchState as B
+from vertexq.testing.batches import enter_batches
 
 SLOTS = 3
 
@@ -101,6 +102,6 @@ def test_families_and_places_have_slots_of_their_own(ledger: Ledger) -> None:
     """A limit counts the jobs of one family in one project and location."""
     submission, claim = staging(ledger)
     others = [new_batch(1, family="embedding"), new_batch(2, location="us-central1")]
-    ledger.add_batches(submission, [new_batch(0), *others], claim=claim)
+    enter_batches(ledger, submission, [new_batch(0), *others], claim=claim)
 
     assert all(_send(ledger, batch, slots=1) for batch in ledger.batches("s-1"))

@@ -16,6 +16,7 @@ from vertexq.ledger import Bounds, Held, HeldBy, Ledger, NewBatch, Record
 from vertexq.model import PUSD_PER_USD, Batch, Estimate, Usage
 from vertexq.states import BatchState as B
 from vertexq.states import JobState
+from vertexq.testing.batches import enter_batches
 
 USD = PUSD_PER_USD
 ROOM = Bounds(jobs=1_000)
@@ -38,7 +39,7 @@ def priced_batch(ordinal: int, *, usd: float | None = 1, location: str = "us-cen
 def ready(ledger: Ledger, *new: NewBatch) -> list[Batch]:
     """Enter batches of one submission as ready to be sent."""
     submission, claim = staging(ledger)
-    ledger.add_batches(submission, new, claim=claim)
+    enter_batches(ledger, submission, new, claim=claim)
     return ledger.batches("s-1")
 
 

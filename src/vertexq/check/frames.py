@@ -43,7 +43,7 @@ class LineFrame:
         self.checked = marked._replace(text_bytes=marked.text_bytes - len(MARK))
         self.rows = 0
         self.input_tokens = 0
-        self.group = -1
+        self.group = 0
         self._needs_words = needs_words
         self._before, self._after = marked.request.split(MARK)
         canonical_before, self._canonical_after = marked.canonical.split(MARK)
@@ -128,14 +128,15 @@ class LineFrames:
                     return frame, found
         return None
 
-    def learn(self, line: bytes, key: bytes) -> None:
-        """Take the frame of a line that was found good, with its key as JSON."""
+    def learn(self, line: bytes, key: bytes, *, group: int = 0) -> None:
+        """Take the frame of a line that was found good, with its key as JSON and the group it is in."""
         self._missed += 1
         if self._missed < (self._learnt - _LEARN_AT_FIRST) * _LEARN_ONE_IN:
             return
         self._learnt += 1
         frame = self._frame(line, key)
         if frame is not None:
+            frame.group = group
             self.frames.insert(0, frame)
             self.dropped += self.frames[_FRAMES_MOST:]
             del self.frames[_FRAMES_MOST:]

@@ -108,18 +108,15 @@ class Groups:
             if len(self._known) >= _SIGNATURES:
                 self._known.clear()
             number = self._known[signature] = placed
+        self.count(number, signature, line)
+        return number
+
+    def count(self, number: int, signature: Signature, line: int) -> None:
+        """Count a row of a group in which its like was placed."""
         group = self.all[number]
         group.rows += 1
         if group.rows <= WITNESSES:
             group.witnesses.append((line, signature))
-        return number
-
-    def again(self, signature: Signature, line: int) -> int:
-        """Return the group of a row whose like was placed before."""
-        placed = self.place(signature, line)
-        if isinstance(placed, Flaw):  # it fitted then, and groups only grow
-            raise TypeError("a shape that had a group has none")  # pragma: no cover
-        return placed
 
     def _place(self, signature: Signature) -> int | Flaw:
         for number, group in enumerate(self.all):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,7 +44,7 @@ class Staging(LedgerPart):
             _check_staging(connection, submission, claim)
             now = database_now(connection)
             row = new_row(submission.id, new, now)
-            if not connection.execute(_insert_once(connection, row)).rowcount:
+            if connection.execute(_insert_once(connection, row)).first() is None:
                 return False
             connection.execute(insert(audit), [first_audit(Record.BATCH, row, now, claim.owner)])
             return True
@@ -63,19 +62,6 @@ class Staging(LedgerPart):
         """Set a submission running, once all its batches are there, and drop its spool."""
         with self._writing() as connection:
             return _run(connection, submission, rows, estimate, claim)
-
-    def add_batches(self, submission: Submission, new: Sequence[NewBatch], *, claim: Claim) -> Submission:
-        """Enter batches that are due at once and set the submission running: all or nothing."""
-        with self._writing() as connection:
-            rows = sum(batch.rows for batch in new)
-            running = _run(connection, submission, rows, submission.estimate, claim)
-            now = database_now(connection)
-            made = [new_row(submission.id, batch, now, is_due=True) for batch in new]
-            if made:
-                connection.execute(insert(batches), made)
-                lines = [first_audit(Record.BATCH, row, now, claim.owner) for row in made]
-                connection.execute(insert(audit), lines)
-            return running
 
 
 def _check_staging(connection: Connection, submission: Submission, claim: Claim) -> None:
@@ -109,14 +95,15 @@ def _run(
 
 
 def _insert_once(connection: Connection, row: dict[str, Any]) -> Insert:
-    return insert_into(connection, batches).values(**row).on_conflict_do_nothing()
+    once = insert_into(connection, batches).values(**row).on_conflict_do_nothing()
+    return once.returning(batches.c.id)
 
 
-def new_row(submission_id: str, new: NewBatch, now: datetime, *, is_due: bool = False) -> dict[str, Any]:
+def new_row(submission_id: str, new: NewBatch, now: datetime) -> dict[str, Any]:
     """Return the row of a batch that enters the ledger."""
     given = {field.name: getattr(new, field.name) for field in fields(NewBatch)}
     rests = given.pop("rest_s") > 0
-    due_at = now + timedelta(seconds=new.rest_s) if rests else (now if is_due or new.online else None)
+    due_at = now + timedelta(seconds=new.rest_s) if rests else (now if new.online else None)
     return given | {
         "submission_id": submission_id,
         "labels": dict(new.labels),
