@@ -22,12 +22,18 @@ from vertexq.ledger import Ledger
 
 
 @pytest.fixture
-def postgres_ledger_url(postgres: Postgres) -> str:
-    """Return the URL of a schema that nobody has used."""
-    schema = f"ledger_{uuid.uuid4().hex}"
+def schema_url(postgres: Postgres) -> str:
+    """Return the URL of a schema that nobody has used; options may be added with &."""
+    schema = f"s{uuid.uuid4().hex}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {schema}".encode())
     return f"{postgres.url}?options=-csearch_path%3D{schema}"
+
+
+@pytest.fixture
+def postgres_ledger_url(schema_url: str) -> str:
+    """Return the URL of a schema that nobody has used."""
+    return schema_url
 
 
 @pytest.fixture

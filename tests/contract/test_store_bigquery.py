@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.contract.bigquery_client import PROJECT, bigquery, client_for
-from vertexq.testing import StoreContract
+from vertexq.stores.columns import result_of
+from vertexq.testing import StoreContract, StoreLayoutContract
 from vertexq.testing.simulator import running_simulator
 from vertexq.testing.store_crashes import NEWEST
+from vertexq.testing.store_fixtures import StoreFixtures
+from vertexq.testing.store_rows import SUBMISSION, chunk, full_row
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +29,31 @@ def simulated_bigquery() -> Iterator[str]:
         yield simulator.url
 
 
-class TestBigQueryStore(StoreContract):
+class OneTable(StoreFixtures):
     """A table of the test's own in one simulated dataset."""
-
-    keeps_numbers_whole = True
 
     @pytest.fixture
     def store_url(self, simulated_bigquery: str) -> str:
         """Name a table nobody used."""
         return f"bigquery://{PROJECT}.results.t{uuid.uuid4().hex}?endpoint={simulated_bigquery}"
+
+
+class TestBigQueryLayout(OneTable, StoreLayoutContract):
+    """With columns that the URL names."""
+
+    def test_only_the_columns_that_were_named_are_kept(self, wanting: Any) -> None:
+        """In the table; what has landed beside it has all of them, and is read while it is there."""
+        with wanting("key:id,text:answer") as store:
+            store.write(chunk(full_row("a")), fence=1)
+            for _ in range(2):
+                assert list(store.results(SUBMISSION)) == [result_of(full_row("a"))]
+                store.finish(SUBMISSION)
+
+
+class TestBigQueryStore(OneTable, StoreContract):
+    """With all columns."""
+
+    keeps_numbers_whole = True
 
     def narrow(self, store_url: str) -> None:
         """Drop the newest columns of both tables."""

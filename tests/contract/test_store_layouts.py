@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from vertexq.testing import StoreLayoutContract
-from vertexq.testing.servers import postgres_server
-
-
-@pytest.fixture(scope="module")
-def server_url() -> Iterator[str]:
-    """Run one PostgreSQL for this file."""
-    with postgres_server() as server:
-        yield server.url
 
 
 class TestPostgresLayout(StoreLayoutContract):
     """A schema of the test's own."""
 
     @pytest.fixture
-    def store_url(self, server_url: str) -> str:
-        """Make a schema nobody used."""
-        schema = f"s{uuid.uuid4().hex}"
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(f"CREATE SCHEMA {schema}".encode())
-        return f"{server_url}?options=-csearch_path%3D{schema}"
+    def store_url(self, schema_url: str) -> str:
+        """Name a schema nobody used."""
+        return schema_url
 
 
 class TestSqliteLayout(StoreLayoutContract):

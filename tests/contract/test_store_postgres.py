@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
 from vertexq.testing import StoreContract
-from vertexq.testing.servers import postgres_server
 from vertexq.testing.store_crashes import NEWEST
-
-
-@pytest.fixture(scope="module")
-def server_url() -> Iterator[str]:
-    """Run one PostgreSQL for this file."""
-    with postgres_server() as server:
-        yield server.url
 
 
 class TestPostgresStore(StoreContract):
     """A schema of the test's own in one real server."""
 
     @pytest.fixture
-    def store_url(self, server_url: str) -> str:
-        """Make a schema nobody used."""
-        schema = f"s{uuid.uuid4().hex}"
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(f"CREATE SCHEMA {schema}".encode())
-        return f"{server_url}?options=-csearch_path%3D{schema}"
+    def store_url(self, schema_url: str) -> str:
+        """Name a schema nobody used."""
+        return schema_url
 
     def narrow(self, store_url: str) -> None:
         """Drop the newest columns."""
@@ -42,12 +28,9 @@ class TestPartitionedPostgresStore(TestPostgresStore):
     """The same, cut by day."""
 
     @pytest.fixture
-    def store_url(self, server_url: str) -> str:
-        """Make a schema nobody used."""
-        schema = f"s{uuid.uuid4().hex}"
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(f"CREATE SCHEMA {schema}".encode())
-        return f"{server_url}?options=-csearch_path%3D{schema}&partition=day"
+    def store_url(self, schema_url: str) -> str:
+        """Name a schema nobody used."""
+        return f"{schema_url}&partition=day"
 
     def narrow(self, store_url: str) -> None:
         """Drop the newest columns of all days."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -11,26 +10,15 @@ import pytest
 from vertexq.errors import BadSettings, StoreRefused
 from vertexq.results import Outcome
 from vertexq.stores import open_store
-from vertexq.testing.servers import postgres_server
 from vertexq.testing.store_rows import STEP_BYTES, SUBMISSION, chunk, full_row, row, source_range
 
 OURS = "columns=key:id,text:answer,cost_usd"
 
 
-@pytest.fixture(scope="module")
-def server_url() -> Iterator[str]:
-    """Run one PostgreSQL for this file."""
-    with postgres_server() as server:
-        yield server.url
-
-
 @pytest.fixture
-def url(server_url: str) -> str:
-    """Make a schema nobody used; options may be added with &."""
-    schema = f"s{uuid.uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}".encode())
-    return f"{server_url}?options=-csearch_path%3D{schema}"
+def url(schema_url: str) -> str:
+    """Name a schema nobody used; options may be added with &."""
+    return schema_url
 
 
 def ask(url: str, query: str) -> list[tuple[object, ...]]:
