@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,32 +21,41 @@ T = TypeVar("T")
 class Connection:
     """Puts questions to Google from a program that is not asynchronous, one at a time, from any thread.
 
-    Connections are made for the first question and kept until ``close``.
+    They are put on an event loop in a thread of its own, so that the caller may have one too. Connections are
+    made for the first question and kept until ``close``.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vertexq-google")
+        self._closed = False
         self._runner: asyncio.Runner | None = None
         self._opened: AbstractAsyncContextManager[Transport] | None = None
         self._transport: Transport | None = None
 
     def run(self, ask: Callable[[Transport], Awaitable[T]]) -> T:
         """Return the answer to a question; raise what it raises."""
-        with self._lock:
-            if self._runner is None:
-                self._runner = asyncio.Runner()
-            return self._runner.run(self._asked(ask))
+        return self._thread.submit(self._run, ask).result()
 
     def close(self) -> None:
         """Close the connections. Safe to repeat."""
-        with self._lock:
-            runner, opened = self._runner, self._opened
-            self._runner = self._opened = self._transport = None
-            if runner is not None:
-                if opened is not None:
-                    runner.run(_left(opened))
-                runner.close()
+        if not self._closed:
+            self._closed = True
+            self._thread.submit(self._close).result()
+            self._thread.shutdown()
+
+    def _run(self, ask: Callable[[Transport], Awaitable[T]]) -> T:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(self._asked(ask))
+
+    def _close(self) -> None:
+        runner, opened = self._runner, self._opened
+        self._runner = self._opened = self._transport = None
+        if runner is not None:
+            if opened is not None:
+                runner.run(_left(opened))
+            runner.close()
 
     async def _asked(self, ask: Callable[[Transport], Awaitable[T]]) -> T:
         if self._transport is None:

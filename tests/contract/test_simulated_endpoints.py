@@ -15,11 +15,16 @@ from tests.contract.prompt_objects import fetch
 from tests.contract.recording_proxy import Recording, recording
 from vertexq.endpoint_orders import checked
 from vertexq.endpoints import EndpointOrder, LongOperation, OperationKind, Resources
-from vertexq.errors import Ambiguous, NotFound, Refused
+from vertexq.errors import Ambiguous, NotFound, Refused, Unavailable
 from vertexq.google.auth import Tokens
 from vertexq.google.endpoints import Endpoints
 from vertexq.google.messages import mapping
 from vertexq.google.rest import Transport
+from vertexq.limits.budget import RetryBudget
+from vertexq.limits.link import Link
+from vertexq.limits.restraint import SharedRestraint
+from vertexq.limits.shape import shapes
+from vertexq.limits.shared import SharedLimits
 from vertexq.simulator.faults import Action, Fault
 from vertexq.simulator.server import Simulator
 from vertexq.simulator.timing import Timing
@@ -217,3 +222,16 @@ async def test_endpoints_outlive_a_restart(tmp_path: Path) -> None:
             await done(client, begun)
 
             assert (await client.get(NAME)).traffic == {"4711": 100}
+
+
+async def test_reads_keep_to_the_limit_of_all_workers(simulator: Simulator, valkey_url: str) -> None:
+    """Endpoints share it with jobs: one read a minute is one read, whoever asks."""
+    few = shapes(creates_per_minute=60, reads_per_minute=1, online_per_minute=60, request_deadline_s=60.0)
+    async with Link(valkey_url) as link:
+        restraint = SharedRestraint(SharedLimits(link, few), RetryBudget(link), project="my-project")
+        async with Transport(Tokens(), deadline_s=1.0, restraint=restraint) as transport:
+            client = Endpoints(transport, endpoint=simulator.url)
+            assert [one async for one in client.list("my-project", "us-central1")] == []
+
+            with pytest.raises(Unavailable, match="limits on calls let none through"):
+                await client.get(NAME)

@@ -1,7 +1,7 @@
 """What the transport asks: limits on calls to jobs, and the retry budget, both told apart by the URL.
 
-Each try and each page of a list is a call. Calls to batch prediction jobs are in Google's quota of reads,
-online calls in another; Cloud Storage has a retry budget and no limit.
+Each try and each page of a list is a call. Calls to batch prediction jobs and endpoints are in Google's quota
+of reads, online calls in another; Cloud Storage has a retry budget and no limit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from vertexq.limits.base import CallClass, Limits, verdict_of
 
 _PLACE = re.compile(r"/v1/projects/([^/?#]+)/locations/([^/?#]+)/")
 _ONLINE = re.compile(r"/(?:endpoints|models)/[^/?#]+:(?:predict|rawPredict|generateContent|embedContent)\b")
-_JOBS = re.compile(r"/v1/projects/[^/?#]+/locations/[^/?#]+/batchPredictionJobs\b")
+_READS = re.compile(
+    r"/v1/projects/[^/?#]+/locations/[^/?#]+/(?:batchPredictionJobs|endpoints|operations)\b"
+    r"[^:?#]*(?::cancel)?(?:[?#]|$)"
+)
 STORAGE = "storage"
 """The scope of the retry budget of everything that is not Vertex AI."""
 ONLINE = "/online"
@@ -47,7 +50,7 @@ class SharedRestraint:
         self._project = project
 
     async def before(self, url: str) -> float:
-        """Take one read for a call to jobs, one online call for a paid one; let every other call go."""
+        """Take one read for a call to jobs or endpoints, one online call for a paid one; let others go."""
         if (counted := self._counted(url)) is None:
             return 0.0
         try:
@@ -68,7 +71,7 @@ class SharedRestraint:
         return await self._budget.spend(self._scope(url), throttled=isinstance(error, Throttled))
 
     def _counted(self, url: str) -> tuple[str, str, CallClass] | None:
-        call = CallClass.ONLINE if _ONLINE.search(url) else CallClass.READ if _JOBS.search(url) else None
+        call = CallClass.ONLINE if _ONLINE.search(url) else CallClass.READ if _READS.search(url) else None
         place = self._place(url)
         return (*place, call) if place and call else None
 

@@ -6,10 +6,10 @@ What a model answers is made like a row of its batch jobs, from the seed and the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol, cast
+from typing import cast
 
 import orjson
 from aiohttp import web
@@ -19,6 +19,8 @@ from vertexq.families.row_status import parse_status
 from vertexq.google.messages import items, mapping
 from vertexq.simulator.behaviour import Behaviour, Behaviours
 from vertexq.simulator.kinds.base import Kind, OnlineForm, Task
+from vertexq.simulator.vertex.endpoint_book import EndpointBook
+from vertexq.simulator.vertex.endpoint_replies import dedicated_host
 from vertexq.simulator.vertex.gate import Call
 from vertexq.simulator.vertex.models import Models
 from vertexq.simulator.vertex.replies import answer
@@ -28,28 +30,6 @@ MATCH = "online"
 """What a behaviour is set for (``match``) to decide how online calls fare."""
 BODY_LIMIT_BYTES = 1_500_000  # of :predict
 _VERBS = ("predict", "generateContent", "embedContent")
-
-
-class Served(Protocol):
-    """An endpoint: what is deployed to it, and how its traffic is split, in per cent."""
-
-    @property
-    def deployed(self) -> Sequence[Mapping[str, object]]:
-        """The deployed models as Google writes them."""
-        ...
-
-    @property
-    def traffic(self) -> Mapping[str, int]:
-        """The split by deployed model's id."""
-        ...
-
-
-class Endpoints(Protocol):
-    """Knows endpoints by their full names, which bear the project's number."""
-
-    def ready(self, name: str) -> Served | None:
-        """Return an endpoint; None when there is none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +47,7 @@ class OnlineDesk:
     """Answers online calls. ``accepted`` is the oracle: every call that was answered with success."""
 
     def __init__(
-        self, *, models: Models, behaviours: Behaviours, seed: int, endpoints: Callable[[], Endpoints]
+        self, *, models: Models, behaviours: Behaviours, seed: int, endpoints: Callable[[], EndpointBook]
     ) -> None:
         self.accepted: list[OnlineCall] = []
         self._models = models
@@ -89,12 +69,15 @@ class OnlineDesk:
         async def call(request: web.Request) -> web.Response:
             body = await request.read()
             name = request.path.split("/", 2)[2].rpartition(":")[0]
-            return answer(self._answered(name, verb, body), request)
+            served = self._served(name, request.host) if name.split("/")[-2] == "endpoints" else None
+            return answer(self._answered(name, served, verb, body), request)
 
         return call
 
-    def _answered(self, name: str, verb: str, body: bytes) -> Mapping[str, object]:
-        model = self._model_of(name)
+    def _answered(
+        self, name: str, served: Mapping[str, object] | None, verb: str, body: bytes
+    ) -> Mapping[str, object]:
+        model = str(served["model"]) if served else self._published(name)
         kind = self._models.kind_of(model)
         form = kind.online
         if form is None or form.verb != verb:
@@ -104,7 +87,7 @@ class OnlineDesk:
         given = _object(body)
         self._asked += 1
         said = (
-            self._predicted(kind, form, model, given)
+            {**self._predicted(kind, form, model, given), "deployedModelId": served["id"] if served else "1"}
             if verb == "predict"
             else self._said(kind, form, model, given, {})
         )
@@ -114,11 +97,26 @@ class OnlineDesk:
         )
         return cast("Mapping[str, object]", said)
 
-    def _model_of(self, name: str) -> str:
-        """Return the model that is asked, a publisher's in full; raise ``NotFound``."""
+    def _served(self, name: str, host: str) -> Mapping[str, object]:
+        """Return the model that most of an endpoint's calls go to; raise ``NotFound``, ``Refused``.
+
+        A dedicated endpoint is called at its own host only.
+        """
         parts = name.split("/")
-        if parts[-2] == "endpoints":
-            return _served(self._endpoints(), name)
+        full = "/".join([parts[0], project_number(parts[1]), *parts[2:]])
+        found = self._endpoints().ready(full)
+        if found is None:
+            raise NotFound(f"The Endpoint {full} does not exist.", status=404, code="NOT_FOUND")
+        message = "" if found.deployed else f"The Endpoint {full} has no deployed model to serve."
+        if found.body.get("dedicatedEndpointEnabled") and host != dedicated_host(host):
+            message = "Dedicated Endpoint cannot be accessed through the shared Vertex AI domain."
+        if message:
+            raise Refused(message, status=400, code="FAILED_PRECONDITION")
+        return max(found.deployed, key=lambda one: found.traffic.get(str(one["id"]), 0))
+
+    def _published(self, name: str) -> str:
+        """Return the publisher's model that is asked, in full; raise ``NotFound``."""
+        parts = name.split("/")
         self._models.check_published(parts[-3], parts[-1], parts[3])
         return name
 
@@ -129,7 +127,7 @@ class OnlineDesk:
         if not instances:
             raise invalid("The instances field is required and must be a list.", field="instances")
         said = [self._said(kind, form, model, _instance(one), parameters) for one in instances]
-        return {"predictions": said, "deployedModelId": "1", "model": model}
+        return {"predictions": said, "model": model}
 
     def _said(
         self,
@@ -167,20 +165,6 @@ class OnlineDesk:
                 usual, quota_rows=0.0, server_error_rows=0.0, missing_rows=0.0, unwritten_rows=0.0
             )
         return replace(special, corrupt_rows=0.0, repeated_rows=0.0, import_check=False, union_nulls=False)
-
-
-def _served(endpoints: Endpoints, name: str) -> str:
-    """Return the model that most of an endpoint's calls go to; raise ``NotFound``, ``Refused``."""
-    parts = name.split("/")
-    full = "/".join([parts[0], project_number(parts[1]), *parts[2:]])
-    found = endpoints.ready(full)
-    if found is None:
-        raise NotFound(f"The Endpoint {full} does not exist.", status=404, code="NOT_FOUND")
-    if not found.deployed:
-        message = f"The Endpoint {full} has no deployed model to serve."
-        raise Refused(message, status=400, code="FAILED_PRECONDITION")
-    busiest = max(found.deployed, key=lambda one: found.traffic.get(str(one["id"]), 0))
-    return str(busiest["model"])
 
 
 def _object(body: bytes) -> Mapping[str, object]:
