@@ -138,13 +138,18 @@ class World:
     def faults(self, client: Client, submission_id: str, keys: Sequence[str]) -> list[str]:
         """Return what is wrong at the end: batches not paid for exactly once, rows not stored once."""
         with closing(Ledger.open(self.environment["VERTEXQ_LEDGER_URL"])) as ledger:
-            batches = [batch.id for batch in ledger.batches(submission_id)]
+            batches = [batch.id for batch in ledger.batches(submission_id) if not batch.online]
         paid = Counter(create.display_name for create in self.simulator.accepted)
         found = [f"{one} was paid for {paid[one]} times" for one in batches if paid[one] != 1]
         stored = Counter(result.key for result in client.results(submission_id))
         found += [f"row {key} is stored {stored[key]} times" for key in keys if stored[key] != 1]
         found += [f"row {key} was never sent" for key in stored if key not in keys]
         return found if batches else ["nothing was staged"]
+
+    def online_rows(self, submission_id: str) -> int:
+        """Return how many rows of a submission were to be answered online."""
+        with closing(Ledger.open(self.environment["VERTEXQ_LEDGER_URL"])) as ledger:
+            return sum(batch.rows for batch in ledger.batches(submission_id) if batch.online)
 
 
 def trouble(point: Failpoint, submission_id: str) -> list[Fault]:

@@ -70,11 +70,13 @@ def killed_at(world: World, point: Failpoint, then: Failpoint) -> None:
     name = f"killed-at-{point.value.replace('.', '-')}"
     world.arm(point)
     world.simulator.faults.add(*trouble(point, name))
-    again = Behaviour(quota_rows=0.3 if point.value.startswith("rerun.") else 0.0)
+    online, asked = point.value.startswith("online."), len(world.simulator.online_calls)
+    again = Behaviour(quota_rows=0.3 if online or point.value.startswith("rerun.") else 0.0)
     world.simulator.behaviours.set(again, match="-0")  # the first batch only
     with world.client() as client:
         source = world.put(f"rows/{name}.jsonl", rows()) if point.value.startswith("stage.") else rows()
-        sent = client.submit(source, model=MODEL, store="results", id=name)
+        few = ROWS if online else 0
+        sent = client.submit(source, model=MODEL, store="results", id=name, finish_online=few)
         world.await_death(point)
         world.start(then)
 
@@ -82,6 +84,9 @@ def killed_at(world: World, point: Failpoint, then: Failpoint) -> None:
 
         assert (done.state, done.counts.succeeded) == (SubmissionState.DONE, ROWS), world.log
         assert world.faults(client, sent.id, KEYS) == []
+        twice = 2 if point is Failpoint.ONLINE_ANSWERED else 1  # so many rows as are in a part
+        assert len(world.simulator.online_calls) - asked == twice * world.online_rows(sent.id)
+        assert bool(world.online_rows(sent.id)) == online
 
 
 def following(point: Failpoint, points: list[Failpoint]) -> Failpoint:
