@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -140,3 +141,18 @@ def test_the_limit_is_careful_and_its_probe_outlives_a_call() -> None:
 
     assert (shape.per_minute, shape.burst, shape.careful) == (300, 10, True)
     assert shape.probe_s > 300.0
+
+
+async def test_two_workers_together_make_no_more_calls_than_one_may(link: Link, valkey_url: str) -> None:
+    """Sixty a minute, three of them at once: in a second and a half no more than five are made."""
+
+    async def worker(own: Link, url: str) -> None:
+        async with Transport(Tokens(), pace=QUICK, restraint=restraint(own)) as transport:
+            online = Online(transport, endpoint=url)
+            calls = (online.generate(MODEL, REQUEST, deadline_s=1.5) for _ in range(8))
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    async with Link(valkey_url) as other, listening(in_turn(*[json_answer({})] * 16)) as server:
+        await asyncio.gather(worker(link, server.url), worker(other, server.url))
+
+    assert 1 <= len(server.heard) <= 5
