@@ -13,7 +13,7 @@ from vertexq.simulator.behaviour import Behaviour
 from vertexq.testing import postgres_server, valkey_server
 
 KEYS = [f"k{number}" for number in range(ROWS)]
-POINTS = [point for point in Failpoint if not point.startswith(("ingest.", "settle.", "operate."))]
+POINTS = [point for point in Failpoint if not point.startswith(("ingest.", "settle.", "operate.", "table."))]
 ON_POSTGRESQL = [Failpoint.STAGE_PART_ENTERED, Failpoint.CREATE_INTENDED, Failpoint.RECONCILE_LOOKED]
 
 

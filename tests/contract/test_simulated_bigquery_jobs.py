@@ -347,10 +347,13 @@ def test_a_job_is_looked_for_where_it_ran(client: Api) -> None:
         ("JSON_TYPE(SAFE.PARSE_JSON('1.5'))", "number"),
         ("TO_JSON_STRING(CAST(NULL AS STRING))", "null"),
         ("TO_JSON_STRING([1, 2])", "[1,2]"),
+        ("DIV(1 + 6, 1 + 1)", 3),
         ("BYTE_LENGTH('Zürich')", 7),
         (r"REGEXP_CONTAINS('a\tb', r'\p{C}')", True),
         ("SUBSTR(TO_HEX(MD5('a')), 1, 3)", "0cc"),
         ("EXISTS(SELECT 1 FROM UNNEST(JSON_QUERY_ARRAY('[{}, 1]', '$')) AS c WHERE c IS NULL)", False),
+        ("(SELECT STRING_AGG(CONCAT(x, n), '') FROM UNNEST(['a', 'b']) AS x WITH OFFSET AS n)", "a0b1"),
+        ("(SELECT MAX(n) FROM (SELECT n FROM UNNEST(['a', 'b']) AS x WITH OFFSET AS n))", 1),
         ("EXISTS(SELECT 1 FROM UNNEST(['a', 'b']) AS c WHERE JSON_VALUE(c, '$') IS NULL)", True),
     ],
 )

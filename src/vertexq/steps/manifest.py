@@ -6,11 +6,15 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from vertexq.errors import VertexqError
+from vertexq.families import family_for
 from vertexq.google.checksum import extend
+from vertexq.google.messages import is_table
+from vertexq.keys import wire_key
 from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.model import Batch, GcsUri
 from vertexq.steps.parts import ManifestLine, read_manifest_line
 from vertexq.steps.services import Services
+from vertexq.steps.table_inputs import requests
 
 
 class InputChanged(VertexqError):
@@ -29,8 +33,14 @@ async def entries(services: Services, batch: Batch) -> AsyncGenerator[ManifestLi
 async def staged(services: Services, batch: Batch) -> AsyncGenerator[tuple[ManifestLine, bytes]]:
     """Yield each row with its line in the input that was sent, without the line's end.
 
-    Raise ``InputChanged`` when the input does not fit the manifest, as when somebody has changed it.
+    Rows of a table come as the lines that they would be. Raise ``InputChanged`` when the input does not fit
+    the manifest, as when somebody has changed it.
     """
+    if is_table(batch.input_uri):
+        async with aclosing(_staged_rows(services, batch)) as pairs:
+            async for pair in pairs:
+                yield pair
+        return
     source = _lines(services, GcsUri.parse(batch.input_uri), batch.input_generation)
     async with aclosing(source) as lines, aclosing(entries(services, batch)) as rows:
         async for entry in rows:
@@ -41,6 +51,19 @@ async def staged(services: Services, batch: Batch) -> AsyncGenerator[tuple[Manif
                     "after it had been staged, so the row cannot be run again"
                 )
             yield entry, line
+
+
+async def _staged_rows(services: Services, batch: Batch) -> AsyncGenerator[tuple[ManifestLine, bytes]]:
+    wire = family_for(batch).wire
+    async with aclosing(requests(services, batch)) as found, aclosing(entries(services, batch)) as rows:
+        async for entry in rows:
+            key, request = await anext(found, ("", b""))
+            if key != wire_key(entry.index, entry.key):
+                raise InputChanged(
+                    f"row {entry.index} of {batch.input_uri} is not the one that was staged, so it cannot be "
+                    "run again"
+                )
+            yield entry, wire.line(entry.index, entry.key, request).rstrip(b"\n")
 
 
 def _is_line(entry: ManifestLine, line: bytes) -> bool:

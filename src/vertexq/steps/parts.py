@@ -13,6 +13,7 @@ import orjson
 from vertexq import carried as bits
 from vertexq.families.wire import Wire
 from vertexq.google.checksum import crc32c_text, extend
+from vertexq.google.messages import is_table
 from vertexq.intake import Prepared
 from vertexq.model import Batch, Estimate
 
@@ -149,6 +150,15 @@ class Part:
         self.output_tokens += row.output_tokens
         self.assumed_rows += not row.output_tokens
 
+    def add_again(self, entry: ManifestLine) -> None:
+        """Append a row of another manifest, under the next index; its input is staged without its line."""
+        end = b',"","%b"' % hexlify(entry.retyped) if entry.retyped else b""
+        self.manifest.write(
+            b'[%d,%b,"%b",%d,%d%b]\n'
+            % (self.rows, orjson.dumps(entry.key), hexlify(entry.fingerprint), entry.line, entry.crc32c, end)
+        )
+        self.rows += 1
+
     def close(self) -> None:
         """Drop both files."""
         self.input.close()
@@ -222,8 +232,12 @@ def _group(row: Prepared) -> int:
 
 
 def is_own(batch: Batch) -> bool:
-    """Tell whether a batch's input is the producer's own object; ours lie beside their manifest."""
-    return batch.input_uri.rpartition("/")[0] != batch.manifest_uri.rpartition("/")[0]
+    """Tell whether a batch's input is the producer's own object; ours lie beside their manifest.
+
+    Jobs never read a table of the producer's, only our copy.
+    """
+    place = batch.input_uri.rpartition("/")[0]
+    return not is_table(batch.input_uri) and place != batch.manifest_uri.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)

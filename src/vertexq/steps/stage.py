@@ -36,6 +36,7 @@ from vertexq.steps.stage_as_is import checked_as_is, enter_as_is
 from vertexq.steps.stage_model import staged_model
 from vertexq.steps.stage_parts import Cancelled, Entering
 from vertexq.steps.stage_sources import Replaced, checked, forget_pins, pinned, sifted
+from vertexq.steps.stage_tables import drop_plan, enter_tables, staged_plan
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +79,7 @@ async def _stage(services: Services, submission: Submission, claim: Claim) -> No
             await services.stores.call(name, lambda store: store.location(submission.id))
         model = await staged_model(services, submission)
         submission = replace(submission, model=model.name)
+        services = replace(services, prices=services.prices.with_base(model.name, model.priced_as))
         await preflight(services, submission)
         await check_dataset(services, submission)
         entry = await _entered(services, submission, claim, again=again)
@@ -89,6 +91,8 @@ async def _stage(services: Services, submission: Submission, claim: Claim) -> No
         _cancel(services, submission, claim)
     else:
         await _run(services, submission, entry, claim)
+        if submission.source_kind is SourceKind.BIGQUERY:
+            await drop_plan(services, submission)
 
 
 def _begun(services: Services, submission: Submission, claim: Claim) -> Submission:
@@ -117,6 +121,10 @@ async def _entered(services: Services, submission: Submission, claim: Claim, *, 
 
 
 async def _enter(services: Services, submission: Submission, entry: Entering) -> Entering:
+    if submission.source_kind is SourceKind.BIGQUERY:
+        await _enter_table(services, submission, entry)
+        entry.close()
+        return entry
     with closing(KeptRows(limit_bytes=services.options.batch_bytes)) as kept:
         rows = await _checked(services, submission, kept)
         reach(Failpoint.STAGE_CHECKED)
@@ -127,6 +135,13 @@ async def _enter(services: Services, submission: Submission, entry: Entering) ->
             await _write(services, submission, rows, entry)
     entry.close()
     return entry
+
+
+async def _enter_table(services: Services, submission: Submission, entry: Entering) -> None:
+    staging = await staged_plan(services, submission)
+    assumed = services.options.assumed_output_tokens
+    _check_budget(services, submission, _priced(services, submission, staging.estimate, assumed))
+    await enter_tables(services, submission, staging, entry)
 
 
 async def _checked(services: Services, submission: Submission, kept: KeptRows) -> Rows:

@@ -7,6 +7,7 @@ together with the notes in the old ones that say who took over.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -16,6 +17,7 @@ from vertexq.check.verdict import Prepared
 from vertexq.errors import NotFound, VertexqError
 from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_for, family_of
+from vertexq.google.messages import is_table
 from vertexq.ids import batch_id
 from vertexq.ledger import Claim, NewBatch
 from vertexq.ledger.values import BatchFields
@@ -23,10 +25,12 @@ from vertexq.model import Batch, Estimate, GcsUri, ObjectInfo, Submission
 from vertexq.money import priced
 from vertexq.rounds import Rest, difference
 from vertexq.steps.looking import folder
-from vertexq.steps.manifest import InputChanged, staged
+from vertexq.steps.manifest import InputChanged, entries, staged
 from vertexq.steps.parts import ManifestLine, Part
 from vertexq.steps.putting import put
 from vertexq.steps.services import Services
+from vertexq.steps.stage_parts import Staged
+from vertexq.steps.table_inputs import gone, handed_over, ref_of
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +49,7 @@ class _Filling:
 
     part: Part
     rests: list[Rest] = field(default_factory=list[Rest])
+    handed: list[tuple[Batch, list[int]]] = field(default_factory=list[tuple[Batch, list[int]]])  # of tables
 
     def takes(self, rest: Rest, services: Services, submission: Submission) -> bool:
         """Tell whether a rest may share the batch: of the same round, in the same place, and few rows.
@@ -106,12 +111,28 @@ async def run_again(
 
 async def _fill(services: Services, filling: _Filling, rest: Rest) -> None:
     try:
-        async for entry, line in staged(services, rest.batch):
-            if entry.index in rest.rows:
-                _append(filling.part, entry, line)
+        if is_table(rest.batch.input_uri):
+            await _fill_from_table(services, filling, rest)
+        else:
+            async for entry, line in staged(services, rest.batch):
+                if entry.index in rest.rows:
+                    _append(filling.part, entry, line)
     except (NotFound, InputChanged) as error:
         raise InputGone(rest.batch, error) from error
     filling.rests.append(rest)
+
+
+async def _fill_from_table(services: Services, filling: _Filling, rest: Rest) -> None:
+    """Note rows of a staged table; a statement will take them over, so that only the manifest is written."""
+    if await services.bigquery.table(ref_of(rest.batch.input_uri)) is None:
+        raise gone(rest.batch)
+    indexes = list[int]()
+    async with aclosing(entries(services, rest.batch)) as rows:
+        async for entry in rows:
+            if entry.index in rest.rows:
+                filling.part.add_again(entry)
+                indexes.append(entry.index)
+    filling.handed.append((rest.batch, indexes))
 
 
 def _append(part: Part, entry: ManifestLine, line: bytes) -> None:
@@ -133,7 +154,7 @@ async def _enter(
     prefix = GcsUri.parse(folder(filling.rests[0].batch).rstrip("/").rpartition("/")[0]).join(
         f"{ordinal:05d}"
     )
-    source = await put(services, prefix.join("input.jsonl"), filling.part.input)
+    source = await _input(services, filling, batch_id(submission.id, submission.fingerprint, ordinal), prefix)
     manifest = await put(services, prefix.join("manifest.jsonl"), filling.part.manifest)
     reach(Failpoint.RERUN_UPLOADED)
     new = change(_successor(submission, filling, ordinal, source, manifest))
@@ -141,6 +162,15 @@ async def _enter(
     services.ledger.succeed(left, new, claim=claim)
     reach(Failpoint.RERUN_HANDED_OVER)
     log.info("runs_again", successor=new.id, rows=new.rows, round=new.round, batches=len(left))
+
+
+async def _input(services: Services, filling: _Filling, new_id: str, prefix: GcsUri) -> Staged:
+    """Put what was put together where its job will read it."""
+    if not filling.handed:
+        return await put(services, prefix.join("input.jsonl"), filling.part.input)
+    made = await handed_over(services, new_id, filling.handed)
+    reach(Failpoint.TABLE_SUCCESSOR_MADE)
+    return made
 
 
 def _left(rest: Rest) -> BatchFields:
@@ -155,7 +185,7 @@ def _successor(
     submission: Submission,
     filling: _Filling,
     ordinal: int,
-    source: ObjectInfo,
+    source: Staged,
     manifest: ObjectInfo,
 ) -> NewBatch:
     batch = filling.rests[0].batch
@@ -179,6 +209,7 @@ def _successor(
         estimate=together(estimates),
         labels=batch.labels,
         round=batch.round + 1,
+        priced_as=batch.priced_as,
         found=ranks.pack(b"".join(rest.inherited() for rest in filling.rests)),
     )
 
@@ -195,13 +226,14 @@ def _for_model(services: Services, new: NewBatch, model: str) -> NewBatch:
         today = services.ledger.now().date()
         cost_pusd = priced(replace(known, assumed_rows=0), model, today, services.prices, 0).cost_pusd
         known = replace(known, cost_pusd=cost_pusd)
-    return replace(new, model=model, family=family_of(model).name, estimate=known)
+    return replace(new, model=model, family=family_of(model).name, estimate=known, priced_as="")
 
 
 def online_share(services: Services, rest: Rest) -> Estimate | None:
     """Return what rows of a batch may cost when they are answered online; None without an estimate."""
     share = part_of(rest.batch.estimate, rows=len(rest.rows), of=_estimated(rest.batch))
-    return online_estimate(services, share, rest.batch.model)
+    prices = services.prices.with_base(rest.batch.model, rest.batch.priced_as)
+    return online_estimate(replace(services, prices=prices), share, rest.batch.model)
 
 
 def online_estimate(services: Services, known: Estimate | None, model: str) -> Estimate | None:

@@ -45,11 +45,27 @@ _NAMES = {
 def call_macros(tree: Any) -> None:
     """Let a statement call the macros in the place of GoogleSQL's functions, the innermost first."""
     exp: Any = importlib.import_module("sqlglot.expressions")
+    for unnest in list(tree.find_all(exp.Unnest)):
+        _count_from_zero(exp, unnest)
     for node in reversed(list(tree.walk())):
         name = _NAMES.get(type(node).__name__)
+        if isinstance(node, exp.IntDiv):  # DIV(a + b, c) is no a + b // c
+            node.set("this", exp.paren(node.this))
+            node.set("expression", exp.paren(node.expression))
         if isinstance(node, exp.SafeFunc) and isinstance(node.this, exp.ParseJSON):
             node.replace(exp.Anonymous(this="gsql_parse_json", expressions=[node.this.this]))
         elif name is not None:
             path = node.args.get("expression")
             given = [node.this] if path is None else [node.this, path]
             node.replace(exp.Anonymous(this=name, expressions=given))
+
+
+def _count_from_zero(exp: Any, unnest: Any) -> None:
+    """Let what ``WITH OFFSET`` counts begin with 0: DuckDB's ordinality begins with 1."""
+    offset, select = unnest.args.get("offset"), unnest.find_ancestor(exp.Select)
+    if not isinstance(offset, exp.Identifier) or select is None:
+        return
+    for column in list(select.find_all(exp.Column)):
+        if column.name == offset.name and not column.table:
+            less = exp.paren(exp.Sub(this=column.copy(), expression=exp.Literal.number(1)))
+            column.replace(exp.alias_(less, offset.name) if column.parent is select else less)
