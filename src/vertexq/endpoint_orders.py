@@ -30,6 +30,8 @@ _REPLICAS = 1_000
 
 def checked(order: EndpointOrder) -> EndpointOrder:
     """Return the order as it goes into the ledger; raise ``BadInput`` with the sentence that says why not."""
+    if order.kind is OperationKind.CREATE:
+        _check_new_id(order.endpoint.rpartition("/")[2])
     order = _placed(order)
     match order.kind:
         case OperationKind.CREATE:
@@ -134,13 +136,15 @@ def _placed(order: EndpointOrder) -> EndpointOrder:
     return placed
 
 
-def _checked_create(order: EndpointOrder) -> EndpointOrder:
-    if not _CHOSEN_ID.fullmatch(order.endpoint):
+def _check_new_id(text: str) -> None:
+    if not _CHOSEN_ID.fullmatch(text):
         raise BadInput(
-            f"{order.endpoint!r} cannot be the id of a new endpoint: use 1 to 63 letters (lower case), "
-            "digits and '-', beginning with a letter, not ending with '-', or up to 9 digits, not beginning "
-            "with 0"
+            f"{text[:100]!r} cannot be the id of a new endpoint: use 1 to 63 letters (lower case), digits and "
+            "'-', beginning with a letter, not ending with '-', or up to 9 digits, not beginning with 0"
         )
+
+
+def _checked_create(order: EndpointOrder) -> EndpointOrder:
     name = order.display_name or order.endpoint
     if len(name) > _NAME_CHARS:
         raise BadInput(f"the display name has {len(name)} characters; Google takes {_NAME_CHARS}")
