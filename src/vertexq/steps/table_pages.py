@@ -5,7 +5,9 @@ What is read is a copy that nobody changes: so a page holds the same rows howeve
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 
 from vertexq.errors import BadOutput, NotFound, Unavailable
 from vertexq.google.bigquery import BigQuery
@@ -17,7 +19,7 @@ from vertexq.lines import HEAD_BYTES, Block, Oversized
 from vertexq.steps.coming import Piece
 from vertexq.steps.table_names import copy_of
 
-PAGE_ROWS = 1_000
+PAGE_ROWS = 2_000
 _PIECE_ROWS = 100
 
 
@@ -37,13 +39,30 @@ class TableRows:
         found = await self._bigquery.table(self._copy)
         if found is None:
             raise NotFound(_gone(self._part, self._copy), status=404)
-        lines, end = TableLines(found.columns), self._part.end
-        while self._position < end:
-            most = min(PAGE_ROWS, end - self._position)
-            page = await self._bigquery.rows(self._copy, start=self._position, most=most)
-            self._check(page)
-            for start, cells in _runs(self._position, page.cells, stops):
-                yield self._piece(start, cells, lines)
+        lines = TableLines(found.columns)
+        async with aclosing(self._pages()) as pages:
+            async for number, page in pages:
+                for start, cells in _runs(number, page.cells, stops):
+                    yield self._piece(start, cells, lines)
+
+    async def _pages(self) -> AsyncGenerator[tuple[int, TablePage]]:
+        """Yield pages with the number of their first row; the next one comes while one is worked on."""
+        at, coming = self._position, self._asked_for(self._position)
+        try:
+            while coming is not None:
+                page = await coming
+                self._check(page, at)
+                number, at = at, at + len(page.cells)
+                coming = self._asked_for(at)
+                yield number, page
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+
+    def _asked_for(self, start: int) -> asyncio.Task[TablePage] | None:
+        most = min(PAGE_ROWS, self._part.end - start)
+        return asyncio.create_task(self._bigquery.rows(self._copy, start=start, most=most)) if most else None
 
     def check(self, *, is_stored: bool) -> None:
         """Find nothing wrong: each page was checked when it came."""
@@ -64,8 +83,7 @@ class TableRows:
             items.append(
                 Oversized(number, len(line), line[:HEAD_BYTES]) if too_long else Block(number, [line])
             )
-        self._position = start + len(cells)
-        return Piece(items, self._position, size_bytes)
+        return Piece(items, start + len(cells), size_bytes)
 
     def _line(self, row: Sequence[object], lines: TableLines) -> bytes:
         try:
@@ -73,7 +91,7 @@ class TableRows:
         except Unreadable as error:
             raise BadOutput(f"{self._part.object_name}: {error}; {_CHANGED}") from error
 
-    def _check(self, page: TablePage) -> None:
+    def _check(self, page: TablePage, start: int) -> None:
         """Raise ``BadOutput`` unless the copy has as many rows as when it was pinned."""
         part = self._part
         if page.total != part.size_bytes:
@@ -83,7 +101,7 @@ class TableRows:
             )
         if not page.cells:
             raise Unavailable(
-                f"BigQuery gave no row of {self._copy} from number {self._position} on, of {page.total}; "
+                f"BigQuery gave no row of {self._copy} from number {start} on, of {page.total}; "
                 "they will be asked for again"
             )
 
