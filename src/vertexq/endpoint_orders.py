@@ -139,8 +139,8 @@ def _placed(order: EndpointOrder) -> EndpointOrder:
 def _check_new_id(text: str) -> None:
     if not _CHOSEN_ID.fullmatch(text):
         raise BadInput(
-            f"{text[:100]!r} cannot be the id of a new endpoint: use 1 to 63 letters (lower case), digits and "
-            "'-', beginning with a letter, not ending with '-', or up to 9 digits, not beginning with 0"
+            f"{text[:100]!r} cannot be the id of a new endpoint: use 1 to 63 letters (lower case), digits "
+            "and '-', beginning with a letter, not ending with '-', or up to 9 digits, not beginning with 0"
         )
 
 
