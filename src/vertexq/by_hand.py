@@ -55,12 +55,15 @@ def _rows(ledger: Ledger, submission: Submission, retry: Retry) -> int:
 def _check_model(submission: Submission, model: str) -> None:
     if not model:
         return
-    family, known = family_of(model), family_for(submission)
-    if family.name != known.name:
+    known = family_for(submission)
+    if not known.may_be(model):
         raise BadInput(
-            f"the rows were written for {submission.model} ({known.name}) and {model} ({family.name}) reads "
-            f"others; name a model of the same family, such as {known.example}"
+            f"the rows were written for {submission.model} ({known.name}) and {model} "
+            f"({family_of(model).name}) reads others; name a model of the same family, such as "
+            f"{known.example}"
         )
+    if submission.location and (why := known.refusal(model, submission.location)):
+        raise BadInput(f"{why}; nothing was sent")
 
 
 def failed_outcomes(

@@ -15,6 +15,7 @@ from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.kinds.automl_image import LABELS
 
 MODEL = "projects/demo/locations/us-central1/models/77"
+STAGING = GcsUri(bucket="staging")
 
 
 async def run(house: House, rows: str | Iterable[object], **asked: Any) -> tuple[Status, dict[str, Result]]:
@@ -44,6 +45,9 @@ async def test_each_image_gets_its_labels_or_its_error(house: House, *, inline: 
     )
     assert all(row.text == row.parsed[0]["label"] for row in found.values() if row.parsed)
     assert status.differences == ()
+    written = [one.uri.name.rpartition("/")[2] async for one in house.services.storage.list(STAGING)]
+    assert {"predictions_00001.jsonl", "predictions_00003.jsonl"} <= set(written)
+    assert ("errors_00001.jsonl" in written) is not inline
 
 
 async def test_labels_are_as_many_and_as_sure_as_was_asked_for(house: House) -> None:
@@ -83,6 +87,22 @@ async def test_rows_that_failed_are_tried_again(house: House) -> None:
     status, found = await run(house, [f"gs://photos/{number % 20}.jpg" for number in range(60)])
 
     assert (status.counts.succeeded, len(found)) == (60, 60)
+
+
+async def test_rows_may_be_tried_again_with_a_newer_version(house: House) -> None:
+    """Of the same family: a tuned model's name looks the same, and the family stays what was said."""
+    house.simulator.behaviours.set(Behaviour(bad_rows=0.3))
+    status, _ = await run(house, [f"gs://photos/{number}.jpg" for number in range(30)])
+    house.simulator.behaviours.set(Behaviour())
+    with house.client() as client:
+        client.retry(status.id, outcomes=["failed"], model=f"{MODEL}@2")
+        again = await house.until_rest(status.id)
+        with pytest.raises(BadInput, match="reads others"):
+            client.retry(status.id, outcomes=["failed"], model="gemini-2.5-flash")
+
+    assert 0 < status.counts.failed < 30
+    assert again.counts.succeeded == 30
+    assert [create.model for create in house.simulator.accepted] == [MODEL, f"{MODEL}@2"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from vertexq import carried, ranks
 from vertexq.check.verdict import Prepared
 from vertexq.errors import NotFound, VertexqError
 from vertexq.failpoints import Failpoint, reach
-from vertexq.families import family_for, family_of
+from vertexq.families import family_for
 from vertexq.google.messages import is_table
 from vertexq.ids import batch_id
 from vertexq.ledger import Claim, NewBatch
@@ -226,7 +226,7 @@ def _for_model(services: Services, new: NewBatch, model: str) -> NewBatch:
         today = services.ledger.now().date()
         cost_pusd = priced(replace(known, assumed_rows=0), model, today, services.prices, 0).cost_pusd
         known = replace(known, cost_pusd=cost_pusd)
-    return replace(new, model=model, family=family_of(model).name, estimate=known, priced_as="")
+    return replace(new, model=model, estimate=known, priced_as="")
 
 
 def online_share(services: Services, rest: Rest) -> Estimate | None:
