@@ -22,8 +22,9 @@ _LONGEST_TOKENS = 10**9
 class PriceLine:
     """One line: what a model's tokens cost from a day on, in pico-dollars a token, in a batch.
 
-    ``until_day`` is the last day; None is no end. Without ``cached`` there is no rebate for cached tokens,
-    without ``audio_input`` audio costs what text does.
+    ``until_day`` is the last day; None is no end. Without ``input`` and ``output`` nobody has said what a
+    batch costs, without ``cached`` there is no rebate for cached tokens, without ``audio_input`` audio costs
+    what text does.
     ``long_…`` is for rows with more than ``long_from_tokens`` prompt tokens. Online prices are those of rows
     that are finished online; without both of them such rows have no price.
     """
@@ -31,8 +32,8 @@ class PriceLine:
     model: str
     from_day: date
     until_day: date | None = None
-    input: int = 0
-    output: int = 0
+    input: int | None = None
+    output: int | None = None
     cached: int | None = None
     audio_input: int | None = None
     online_input: int | None = None
@@ -55,6 +56,8 @@ class PriceLine:
         for name in _PRICES:
             if (pusd := getattr(self, name)) is not None:
                 said[name] = per_million(pusd)
+            elif name in _NEEDED:
+                said[name] = None
         if self.long_from_tokens is not None:
             said["long_from_tokens"] = self.long_from_tokens
         return said
@@ -144,6 +147,8 @@ def _value(field: str, value: object) -> object:
         return _model(value)
     if field in _NAME:
         return _day(value)
+    if value is None and field in _NEEDED:
+        return None
     return _count(value) if field == "long_from_tokens" else _pusd(value)
 
 
@@ -188,6 +193,10 @@ def _between(values: Mapping[str, Any]) -> Iterator[str]:
     until = values.get("until_day")
     if until is not None and until < values["from_day"]:
         yield f'"until" ({until}) is before "from" ({values["from_day"]})'
+    if (values["input"] is None) != (values["output"] is None):
+        yield 'of "input" and "output" one is null; both are where nobody has said what a batch costs'
+    if values["input"] is None and {"cached", "audio_input", "long_from_tokens"} & values.keys():
+        yield 'without an "input" there are no other prices of a batch'
     if "long_from_tokens" not in values and any(name.startswith("long_") for name in values):
         yield '"long_…" prices need "long_from_tokens"'
 

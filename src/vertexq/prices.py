@@ -135,7 +135,9 @@ def names(pattern: str, name: str) -> bool:
     return name.startswith(pattern) and (not tail or tail[1:].isdigit() or tail.startswith("-preview"))
 
 
-def _price(line: PriceLine) -> Price:
+def _price(line: PriceLine) -> Price | None:
+    if line.input is None or line.output is None:
+        return None
     return Price(
         input_pusd=line.input,
         output_pusd=line.output,
@@ -165,7 +167,7 @@ def _online_price(line: PriceLine) -> Price | None:
 
 def _long_price(line: PriceLine) -> Price | None:
     """Return what a row with a long prompt costs; what the line does not say stays as it is."""
-    if not line.long_from_tokens:
+    if not line.long_from_tokens or line.input is None or line.output is None:
         return None
     input_pusd = line.input if line.long_input is None else line.long_input
     cached_pusd = line.cached if line.long_cached is None else line.long_cached

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 from typing import Any
 
 import pytest
@@ -63,6 +64,19 @@ async def test_failing_rows_are_failed_and_missing_ones_missing_once_each(house:
     counts = {outcome: sum(one.outcome is outcome for one in found.values()) for outcome in Outcome}
     assert all(counts[one] > 5 for one in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.MISSING))
     assert all((one.embedding is not None) == one.ok for one in found.values())
+
+
+async def test_twins_in_several_ranges_and_files_have_an_answer_each(house: House) -> None:
+    """Ranges of rows that look alike are read in turn, and what a running job has exported is left alone."""
+    house.simulator.behaviours.set(Behaviour(incremental_rows=5, shards=2, quota_rows=0.2))
+    several = house.with_options(range_bytes=60_000, chunk_rows=3).muddled(Random(7))
+    rows = [{"key": f"k{number}", "content": f"Text {number % 7}"} for number in range(60)]
+
+    found = await embedded(several, rows, model=LEGACY)
+
+    (status,) = {one.outcome for one in found.values() if one.error_code is None}
+    assert status is Outcome.SUCCEEDED
+    assert 5 < sum(one.error_code == 429 for one in found.values()) < 20
 
 
 async def test_texts_that_come_back_as_numbers_find_their_rows(house: House) -> None:

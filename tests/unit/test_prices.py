@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import orjson
 import pytest
@@ -111,6 +112,17 @@ def test_the_online_price_is_a_price_of_its_own() -> None:
     assert flash.audio_pusd == 1_000_000
     assert preview is not None
     assert preview.audio_pusd == 1_000_000
+
+
+def test_embeddings_cost_their_input(tmp_path: Path) -> None:
+    """Of a model without a batch price nothing is made up; a price file may say the same."""
+    told = tmp_path / "prices.json"
+    told.write_text(orjson.dumps(BOOK.to_json()).decode())
+
+    assert BOOK.price_of("gemini-embedding-001", TODAY) == Price(120_000, 0, 120_000)
+    for book in (BOOK, PriceBook.from_file(told)):
+        assert book.price_of("text-embedding-005", TODAY) is None
+        assert book.price_of("text-embedding-005", TODAY, online=True) == Price(100_000, 0, 100_000)
 
 
 def test_long_prompts_cost_twice_as_much_online() -> None:

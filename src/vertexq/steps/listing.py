@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vertexq import outputs
+from vertexq.families import family_for
 from vertexq.google.messages import is_table
 from vertexq.ledger import Claim, OutputRange
 from vertexq.model import Batch, GcsUri, ObjectInfo
@@ -15,9 +16,10 @@ from vertexq.steps.table_copies import pin_table
 async def pin_early(services: Services, batch: Batch, claim: Claim) -> list[OutputRange]:
     """Pin what a running job has exported since the last look; return the batch's ranges.
 
-    A table appears when its job has ended.
+    A table appears when its job has ended. Without keys nobody can tell an answer that comes again from that
+    of another row with the same request, so that only what is final is read.
     """
-    if is_table(batch.output_prefix):
+    if is_table(batch.output_prefix) or not family_for(batch).wire.key:
         return services.ledger.ranges(batch.id)
     found = await _written(services, batch)
     chosen = outputs.early_objects(list(found))

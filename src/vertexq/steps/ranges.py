@@ -89,7 +89,7 @@ class RangeLoad:
 
     def _restore(self, batch: Batch, submission: Submission, done: RangeAccount) -> None:
         """Go on with an account; what others have found meanwhile is known, too."""
-        self._base = ranks.unpack(batch.found, rows=batch.rows)
+        self._found, self._base = batch.found, ranks.unpack(batch.found, rows=batch.rows)
         self._ahead = done.ahead or bool(self._at.stops)
         self._own, self._told = bytearray(done.own), set(done.told)
         self._quarantined_lines, self._lines, self._repeated = done.quarantined_lines, done.lines, 0
@@ -124,14 +124,20 @@ class RangeLoad:
         self._reader.read(item, reading)
 
     def _wait_for_turn(self) -> None:
-        """Raise ``NotYet`` when rows look alike and an earlier range is open, which may find the first."""
+        """Raise ``NotYet`` when rows look alike and an earlier range is open, which may find the first.
+
+        Or was, when this one began: what it has found is not known here then.
+        """
         if not self._match.has_twins:
             return
-        for part in self._services.ledger.ranges(self.batch_id):
+        ledger = self._services.ledger
+        for part in ledger.ranges(self.batch_id):
             if part.id == self.part.id:
-                return
+                break
             if not part.done:
                 raise NotYet(f"{self.part.id} waits for {part.id}")
+        if ledger.batch(self.batch_id).found != self._found:
+            raise NotYet(f"{self.part.id} began before an earlier range was done")
 
     async def _take_last(self, rest: Piece, reading: Reading) -> None:
         """Judge a last line without its end; an early object's is left out when it is no row yet."""
