@@ -1,71 +1,62 @@
-"""The same deaths when the output is a table: at each point in turn while its rows are read."""
+"""Kill -9 at every point of staging a table, and of making the next: nothing twice, every row once."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
 
-import orjson
 import pytest
 
-from tests.acceptance.reading import BUCKET, LIFE_S, MANIFEST, Site, enter, faults_of, manifest, start, upload
-from tests.acceptance.test_ingest_kills import ROWS, WANTED, killed_everywhere, objects, site_of
-from tests.contract.bigquery_client import PROJECT, Api, bigquery, client_for
-from vertexq.ledger import Ledger
-from vertexq.simulator.server import Simulator
-from vertexq.testing import running_simulator
+from tests.acceptance.killing import END_S, MODEL, ROWS, World, killing_world
+from tests.fundamentals.table_house import REQUESTS, asked, make, opened
+from vertexq import SubmissionState
+from vertexq.failpoints import Failpoint
+from vertexq.simulator.behaviour import Behaviour
+from vertexq.testing import valkey_server
 
-DATASET = f"{PROJECT}.written"
-COLUMNS = {"key": "STRING", "request": "JSON", "response": "JSON", "status": "STRING"}
+KEYS = [f"k{number}" for number in range(ROWS)]
+POINTS = [
+    *(point for point in Failpoint if point.startswith("table.")),
+    Failpoint.STAGE_MANIFEST_UPLOADED,
+]
 
 
 @pytest.fixture(scope="module")
-def google() -> Iterator[Simulator]:
-    """Run one simulated Google with a dataset."""
-    with running_simulator(buckets=[BUCKET]) as simulator:
-        asyncio.run(upload(simulator.url, {MANIFEST: manifest(ROWS)}))
-        client = client_for(simulator.url)
-        made = bigquery.Dataset(DATASET)
-        made.location = "us-central1"
-        client.create_dataset(made)
-        _write(client, "out")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Make one world for all points, with a table in it."""
+    with (
+        valkey_server() as valkey,
+        killing_world(tmp_path_factory.mktemp("tables"), valkey.url) as made,
+    ):
+        made.environment["BIGQUERY_EMULATOR_HOST"] = made.simulator.url
+        client = opened(made.simulator.url)
+        make(client, asked(ROWS), REQUESTS)
         client.close()
-        yield simulator
+        yield made
 
 
-def _write(client: Api, table: str) -> None:
-    """Write a table with what a job's files would hold."""
-    lines = b"".join(objects().values()).splitlines()
-    schema = [bigquery.SchemaField(name, kind) for name, kind in COLUMNS.items()]
-    config = bigquery.LoadJobConfig(schema=schema)
-    client.load_table_from_json(
-        [orjson.loads(line) for line in lines], f"{DATASET}.{table}", job_config=config
-    ).result()
+@pytest.mark.parametrize("point", POINTS)
+def test_a_worker_killed_while_it_stages_a_table_repeats_nothing(world: World, point: Failpoint) -> None:
+    """It dies by SIGKILL right there; the next one finds the tables that are there, and the rows once."""
+    name = f"killed-at-{point.value.replace('.', '-')}"
+    again = point is Failpoint.TABLE_SUCCESSOR_MADE
+    world.arm(point)
+    world.simulator.behaviours.set(Behaviour(quota_rows=0.3 if again else 0.0), match="-0")
+    with world.client() as client:
+        sent = client.submit("bq://demo.rows.asked", model=MODEL, store="results", id=name)
+        world.await_death(point)
+        world.start(POINTS[(POINTS.index(point) + 1) % len(POINTS)])
+
+        done = client.wait(sent.id, timeout_s=END_S)
+
+        assert (done.state, done.counts.succeeded) == (SubmissionState.DONE, ROWS), (done.reason, world.log)
+        assert world.faults(client, sent.id, KEYS) == []
+        assert not repeated(world)
 
 
-def _site(google: Simulator, home: Path) -> Site:
-    site = site_of(google, home, {"a": f"sqlite:///{home}/results.db", "b": f"jsonl:///{home}/lines"})
-    return replace(site, options={"range_bytes": 50_000, "chunk_rows": 5.0})
-
-
-@pytest.mark.timeout(300)
-def test_every_row_is_there_once_wherever_a_worker_dies(google: Simulator, tmp_path: Path) -> None:
-    """One process dies at the n-th point, the next one ends the work."""
-    assert killed_everywhere(_site(google, tmp_path), output=f"bq://{DATASET}.out") > 20
-
-
-@pytest.mark.timeout(120)
-def test_every_task_may_come_twice_and_out_of_order(google: Simulator, tmp_path: Path) -> None:
-    """Three hands of one process and another process work on the same submission."""
-    site = _site(google, tmp_path)
-    with closing(Ledger.open(site.ledger_url)) as ledger:
-        enter(ledger, "muddled", rows=ROWS, store="a,b", directories=[f"bq://{DATASET}.out"])
-    readers = [start(site, "muddled", hands=3, seed=1), start(site, "muddled", hands=2, seed=10)]
-    for reader in readers:
-        reader.join(LIFE_S)
-
-    assert [reader.exitcode for reader in readers] == [0, 0]
-    assert faults_of(site, "muddled", WANTED, ["a", "b"]) == []
+def repeated(world: World) -> list[str]:
+    """Return the jobs that made a table which another job had been begun for."""
+    client = opened(world.simulator.url)
+    ids = [job.job_id for job in client.list_jobs(project="kills") if job.job_id.startswith("vertexq-in-")]
+    client.close()
+    assert ids
+    return [id_ for id_ in ids if not id_.endswith("-0")]
