@@ -351,6 +351,7 @@ class Batch:
     repeats: bool  # ranges that were read at the same time held the same row
     online: bool  # its rows are answered one by one instead of by a job
     carried: bytes  # a bit a row: its answer came with the input and is not paid for; empty: none
+    priced_as: str  # the model that its own was tuned from, whose price holds; empty: its own
     reason: str
     labels: Mapping[str, str]
     created_at: datetime

@@ -9,7 +9,7 @@ is not in the table it is twice the batch's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from importlib.resources import files
@@ -60,10 +60,12 @@ class Price:
 class PriceBook:
     """The prices that hold: tables in order, of which an earlier one wins for the same model.
 
-    Where an earlier table has no line for a model that is in force on the day, the next one is asked.
+    Where an earlier table has no line for a model that is in force on the day, the next one is asked. A model
+    without a line costs what its base does, among ``bases`` (short names of both).
     """
 
     tables: tuple[Table, ...]
+    bases: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def shipped(cls) -> Self:
@@ -79,6 +81,14 @@ class PriceBook:
     def open(cls, path: str | Path = "") -> Self:
         """Return what the setting VERTEXQ_PRICES asks for: the shipped table when it is empty."""
         return cls.from_file(path) if str(path) else cls.shipped()
+
+    def with_base(self, model: str, base: str) -> PriceBook:
+        """Return the prices for who knows that ``model`` was tuned from ``base``; empty: from none."""
+        return replace(self, bases=(*self.bases, (short_name(model), base))) if base else self
+
+    def base_of(self, model: str) -> str:
+        """Return the model that another one was tuned from; empty when that is not known."""
+        return dict(self.bases).get(short_name(model), "")
 
     def price_of(self, model: str, on: date, *, online: bool = False) -> Price | None:
         """Return the price of ``model`` (its last path segment, any ``@version``) on a day, or None.
@@ -99,6 +109,8 @@ class PriceBook:
             for line in table.lines
             if names(line.model, name) and line.holds(on)
         ]
+        if not found and (base := self.base_of(model)):
+            return replace(self, bases=()).line_of(base, on)
         return max(found, key=lambda one: one[:3])[3] if found else None
 
     def lines(self) -> Sequence[PriceLine]:

@@ -126,6 +126,20 @@ def test_what_was_let_go_is_due_at_once(ledger: Ledger) -> None:
     assert [one.attempts for one in take(ledger)] == [0]
 
 
+def test_the_reason_that_is_told_is_the_latest_failure_s(ledger: Ledger) -> None:
+    """Not the one that comes last in the alphabet; once all is delivered there is none."""
+    put(ledger, message("m-1"), message("m-2"))
+    first, second = take(ledger)
+    ledger.put_off_delivery(first, wait_s=RUN_OUT_S, reason="zero bytes came back")
+    ledger.put_off_delivery(second, wait_s=RUN_OUT_S, reason="502 Bad Gateway")
+
+    assert [one.reason for one in ledger.told("s-1")] == ["502 Bad Gateway"]
+
+    for one in take(ledger):
+        ledger.note_delivered(one)
+    assert [one.reason for one in ledger.told("s-1")] == [""]
+
+
 def test_a_target_that_is_gone_gets_no_more_of_this_submission(ledger: Ledger) -> None:
     """Neither what waits nor what comes later; another submission is not concerned."""
     put(ledger, message("m-1"), message("m-2"), message("m-3", submission="s-2"))

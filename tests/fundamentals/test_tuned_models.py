@@ -8,6 +8,7 @@ import pytest
 
 from tests.fundamentals.house import House
 from vertexq import BadInput, Status, SubmissionState
+from vertexq.model import PUSD_PER_USD
 from vertexq.simulator.faults import Action, Fault
 
 MODEL = "projects/demo/locations/us-central1/models/17"
@@ -32,6 +33,17 @@ async def test_a_tuned_model_answers_as_gemini_does(house: House, version: str) 
 
     assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, 2)
     assert [create.model for create in house.simulator.accepted] == [MODEL + version]
+
+
+async def test_a_tuned_model_costs_what_its_base_does(house: House) -> None:
+    """Google says from what it was tuned; the estimate and what is answered have the base's price."""
+    tuned, base = await run(house), await run(house, "gemini-2.5-flash")
+
+    (batch,) = house.services.ledger.batches(tuned.id)
+    (other,) = house.services.ledger.batches(base.id)
+    assert (batch.priced_as, other.priced_as) == ("gemini-2.5-flash", "")
+    assert batch.estimate == other.estimate
+    assert tuned.cost_usd == batch.cost_pusd / PUSD_PER_USD > 0
 
 
 async def test_the_worker_s_place_is_refused_before_anything_is_uploaded(house: House) -> None:

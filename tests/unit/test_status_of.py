@@ -100,6 +100,7 @@ BATCH = Batch(
     repeats=False,
     online=False,
     carried=b"",
+    priced_as="",
     reason="",
     labels={},
     created_at=NOW,

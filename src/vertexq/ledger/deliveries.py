@@ -100,11 +100,10 @@ class Deliveries(LedgerPart):
     def put_off_delivery(self, one: Delivery, *, wait_s: float, reason: str) -> None:
         """Note that a try failed; the next one is in ``wait_s`` seconds."""
         with self._writing() as connection:
-            at = database_now(connection) + timedelta(seconds=wait_s)
-            _note(
-                connection, one,
-                {"next_action_at": at, "hint_sent_at": None, "attempts": one.attempts + 1, "reason": reason},
-            )  # fmt: skip
+            now = database_now(connection)
+            at = now + timedelta(seconds=wait_s)
+            failed = {"attempts": one.attempts + 1, "reason": reason, "failed_at": now}
+            _note(connection, one, {"next_action_at": at, "hint_sent_at": None, **failed})
 
     def abandon_delivery(self, one: Delivery, *, reason: str, gone: bool = False) -> None:
         """Give a delivery up; its body stays, for ``deliver_again``.
@@ -112,8 +111,8 @@ class Deliveries(LedgerPart):
         With ``gone`` nothing more of its submission is sent to this target.
         """
         with self._writing() as connection:
-            given_up = {"next_action_at": None, "reason": reason, "gone": gone}
-            _note(connection, one, {**given_up, "attempts": one.attempts + 1})
+            given_up = {"next_action_at": None, "reason": reason, "failed_at": database_now(connection)}
+            _note(connection, one, {**given_up, "gone": gone, "attempts": one.attempts + 1})
             if gone:
                 connection.execute(
                     update(deliveries)
@@ -122,7 +121,7 @@ class Deliveries(LedgerPart):
                         _D.target == one.target,
                         _D.next_action_at.is_not(None),
                     )
-                    .values(next_action_at=None, reason=reason)
+                    .values(given_up)
                 )
 
     def let_go_of(self, taken: Iterable[Delivery]) -> None:
@@ -151,7 +150,7 @@ class Deliveries(LedgerPart):
             return connection.execute(again.values(values)).rowcount
 
     def told(self, submission_id: str) -> list[Told]:
-        """Return how the deliveries of a submission stand, target by target."""
+        """Return how the deliveries of a submission stand, by target; the reason is the latest failure's."""
         waits, is_delivered = _D.next_action_at.is_not(None), _D.delivered_at.is_not(None)
         query = (
             select(
@@ -166,8 +165,15 @@ class Deliveries(LedgerPart):
             .order_by(_D.target)
         )
         with self._reading() as connection:
+            reasons = _latest_reasons(connection, submission_id)
             return [
-                Told(target=row[0], waiting=row[1], delivered=row[2], abandoned=row[3], reason=row[4])
+                Told(
+                    target=row[0],
+                    waiting=row[1],
+                    delivered=row[2],
+                    abandoned=row[3],
+                    reason=reasons.get(row[0], ""),
+                )
                 for row in connection.execute(query)
             ]
 
@@ -176,6 +182,19 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     """Tell what is due, in nobody's hands, and for a target that does not rest."""
     resting = exists().where(rests.c.target == _D.target, rests.c.until > now)
     return and_(_D.next_action_at <= now, or_(_D.lease_until.is_(None), _D.lease_until < now), ~resting)
+
+
+def _latest_reasons(connection: Connection, submission_id: str) -> dict[str, str]:
+    """Return, for each target that something could not be delivered to, why the last try failed."""
+    newest = func.row_number().over(
+        partition_by=_D.target, order_by=(_D.failed_at.desc().nulls_last(), _D.id.desc())
+    )
+    failed = select(_D.target, _D.reason, newest.label("place")).where(
+        _D.submission_id == submission_id, _D.reason != ""
+    )
+    ranked = failed.subquery()
+    rows = connection.execute(select(ranked.c.target, ranked.c.reason).where(ranked.c.place == 1))
+    return {row[0]: row[1] for row in rows}
 
 
 def _note(connection: Connection, one: Delivery, values: dict[str, Any]) -> None:

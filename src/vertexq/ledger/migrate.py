@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 VERSION_TABLE = "vertexq_alembic_version"
-HEAD = "0007"
+HEAD = "0008"
 """The revision of the tables in ``schema.py``."""
 _LOCK = 0x7665727465787131  # "vertexq1": one number for one lock in the whole database
 

@@ -138,6 +138,7 @@ batches = Table(
     Column("repeats", Boolean, nullable=False, server_default=false()),
     Column("online", Boolean, nullable=False, server_default=false()),
     Column("carried", LargeBinary, nullable=False, server_default=text("''")),
+    Column("priced_as", Text, nullable=False, server_default=""),
     Column("reason", Prose, nullable=False, default=""),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
@@ -218,6 +219,7 @@ deliveries = Table(
     Column("delivered_at", UtcDateTime),
     Column("gone", Boolean, nullable=False, server_default=false()),
     Column("reason", Prose, nullable=False, server_default=""),
+    Column("failed_at", UtcDateTime),
     *_lease_columns(),
     Index(
         "vertexq_deliveries_due",

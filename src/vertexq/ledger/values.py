@@ -56,6 +56,7 @@ class NewBatch:
     rest_s: float = 0.0  # how long it may not be sent yet
     online: bool = False
     carried: bytes = b""
+    priced_as: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

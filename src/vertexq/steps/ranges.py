@@ -262,6 +262,7 @@ def reader_of(
     """Return what reads a range's lines; prices are those of the day the job was sent."""
     sent_on = (batch.sent_at or batch.created_at).date()
     family = family_for(batch)
+    prices = services.prices.with_base(batch.model, batch.priced_as)
     context = ReadContext(
         submission_id=batch.submission_id,
         batch_id=batch.id,
@@ -270,7 +271,7 @@ def reader_of(
         source_object=part.object_name,
         source_generation=part.generation,
         own_keys=is_own(batch),
-        price=services.prices.price_of(batch.model, sent_on, online=batch.online),
+        price=prices.price_of(batch.model, sent_on, online=batch.online),
         template=submission.template,
         validate=submission.policy.validate,
         parameters=submission.parameters,

@@ -46,7 +46,7 @@ async def staged_model(services: Services, submission: Submission) -> StagedMode
     if why := of_another_project(submission.model, submission.project or options.project):
         raise BadInput(f"{why}; nothing was sent")
     for batch in services.ledger.batches(submission.id):
-        return StagedModel(name=batch.model)
+        return StagedModel(name=batch.model, priced_as=batch.priced_as)
     name = await _deployed(services, own, submission.model) if own.is_endpoint else submission.model
     return await _looked_up(services, replace(submission, model=name))
 

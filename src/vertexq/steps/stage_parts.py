@@ -132,6 +132,7 @@ class Entering:
             estimate=None if part.aside else self._priced(part.estimate),
             labels=submission.labels,
             carried=part.carried,
+            priced_as=self._services.prices.base_of(submission.model),
             state=BatchState.ASIDE if part.aside else BatchState.READY,
         )
 

@@ -17,6 +17,8 @@ from vertexq.simulator.kinds import kind_named
 from vertexq.simulator.kinds.base import Kind
 
 TUNED: Final = "tuned"
+TUNED_FROM: Final = "gemini-2.5-flash"
+"""What every simulated tuned model was made from."""
 
 # what a publisher's names begin with, and the kind of such a model; the first that fits counts
 _PUBLISHED = (
@@ -49,6 +51,11 @@ class OwnModel:
     kind: str = TUNED
     display_name: str = "a tuned model"
     location: str = ""
+
+    @property
+    def base(self) -> str:
+        """Return the model that a tuned one was made from, for its label; an AutoML model has none."""
+        return TUNED_FROM if self.kind == TUNED else ""
 
     @property
     def source_type(self) -> str:

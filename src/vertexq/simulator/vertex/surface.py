@@ -220,6 +220,8 @@ class VertexSurface:
         own = self._models.own(name)
         about: dict[str, object] = {"name": name.partition("@")[0], "displayName": own.display_name}
         about |= {"versionId": "1", "modelSourceInfo": {"sourceType": own.source_type}}
+        if own.base:
+            about["labels"] = {"google-vertex-llm-tuning-base-model-id": own.base}
         if deployed := self._endpoints.serving(name):
             about["deployedModels"] = deployed
         return answer(about, request)
