@@ -127,8 +127,8 @@ def test_a_line_carries_our_key_as_its_custom_id(*, quick: bool) -> None:
 
 def test_what_google_does_not_import_into_a_table_may_have_any_shape() -> None:
     """Tools have empty objects, and one path may hold a text here and a list there."""
-    tool = {"name": "f", "input_schema": {"type": "object", "properties": {}, "$defs": {}}}
-    rows = [
+    tool: dict[str, Any] = {"name": "f", "input_schema": {"type": "object", "properties": {}, "$defs": {}}}
+    rows: list[dict[str, Any]] = [
         {**REQUEST, "tools": [tool]},
         {**REQUEST, "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]},
         REQUEST,
