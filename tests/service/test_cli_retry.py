@@ -15,7 +15,14 @@ from vertexq.simulator.timing import Timing
 ROWS = [{"key": f"k{number}", "prompt": f"Say {number}"} for number in range(12)]
 
 
-def run(home: Path, behaviour: Behaviour, *, id: str = "", rounds: int = 0) -> None:  # noqa: A002
+def run(
+    home: Path,
+    behaviour: Behaviour,
+    *,
+    id: str = "",  # noqa: A002
+    rounds: int = 0,
+    finish_online: int = 0,
+) -> None:
     """Let a vertexq below ``home`` finish what is enqueued, and a new submission, while Google behaves so."""
 
     async def work() -> None:
@@ -24,7 +31,7 @@ def run(home: Path, behaviour: Behaviour, *, id: str = "", rounds: int = 0) -> N
             house.simulator.behaviours.set(behaviour)
             with house.client() as client:
                 if id:
-                    client.submit(ROWS, model=MODEL, store="results", id=id)
+                    client.submit(ROWS, model=MODEL, store="results", id=id, finish_online=finish_online)
                 await house.until_rest(id or client.list()[0].id)
 
     asyncio.run(work())
@@ -158,3 +165,25 @@ def test_failed_rows_can_be_listed(cli: CommandLine) -> None:
 
     assert len(both) == counts["failed"] + counts["missing"]
     assert len(missing) == counts["missing"] > 0
+
+
+def test_status_tells_how_many_rows_were_answered_online(cli: CommandLine) -> None:
+    """For people and for scripts; no job of Google's is counted for them."""
+    run(cli.home, Behaviour(quota_rows=1.0), id="one", finish_online=20)
+
+    said, found = cli.run("status", "one"), cli.run("status", "one", "--json").json()
+
+    assert "online        12 answered online" in said.out.splitlines()
+    assert (found["online_rows"], found["job_states"]) == (12, {"JOB_STATE_SUCCEEDED": 1})
+
+
+def test_cost_tells_the_online_price(cli: CommandLine) -> None:
+    """A job is a job: the batch that was answered online is none."""
+    run(cli.home, Behaviour(quota_rows=1.0), id="one", finish_online=20)
+
+    jobs = cli.run("cost", "one", "--json").json()["jobs"]
+    (day,) = cli.run("cost", "--json").json()["days"]
+
+    assert [(one["online"], one["cost_usd"] > 0) for one in jobs] == [(False, False), (True, True)]
+    assert day["jobs"] == 1
+    assert day["cost_usd"] == jobs[1]["cost_usd"]

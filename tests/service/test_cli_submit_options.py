@@ -44,6 +44,20 @@ def test_every_wish_is_in_the_ledger(cli: CommandLine) -> None:
     assert (found.tenant, found.labels["tenant"]) == ("search", "search")
 
 
+def test_rows_may_be_finished_online_and_that_may_change(cli: CommandLine) -> None:
+    """It is one of the terms."""
+    assert submitted(cli, URI, "--finish-online", "20").terms.finish_online == 20
+    assert submitted(cli, URI, "--finish-online", "0").terms.finish_online == 0
+
+
+def test_a_model_that_is_not_asked_online_is_refused(cli: CommandLine) -> None:
+    """In a sentence, before anything is enqueued."""
+    said = cli.run("submit", URI, "-m", "anthropic/claude-haiku-4-5", "-s", "results", "--finish-online", "5")
+
+    assert said.code == 2
+    assert "are not asked online" in said.err
+
+
 def test_terms_change_when_it_is_enqueued_again(cli: CommandLine) -> None:
     """They are no part of what makes a submission the same."""
     submitted(cli, URI, "--budget", "1")
@@ -83,6 +97,8 @@ def test_several_objects_are_one_submission(cli: CommandLine) -> None:
         ([URI, "--deadline", "0h"], "must lie in the future"),
         ([URI, "--on-deadline", "rerun"], "needs a deadline"),
         ([URI, "--priority", "10"], "from -9 to 9"),
+        ([URI, "--finish-online", "-1"], "from 0 (never) to 10,000"),
+        (["bq://p.d.t", "--finish-online", "5"], "stay in BigQuery"),
         ([URI, "--budget", "-1"], "positive number of US dollars"),
         ([URI, "--tenant", "A", "--label", "tenant=b"], "leave one out"),
         ([URI, "--tenant", "Not A Label"], "cannot have the value"),

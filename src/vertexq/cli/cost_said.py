@@ -127,6 +127,7 @@ def _job(batch: Batch) -> dict[str, object]:
     return {
         "batch": batch.id,
         "state": batch.state.value,
+        "online": batch.online,
         "job_state": batch.job_state,
         "sent_at": batch.sent_at.isoformat() if batch.sent_at else None,
         "rows": batch.rows,
