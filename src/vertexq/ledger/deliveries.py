@@ -158,7 +158,6 @@ class Deliveries(LedgerPart):
                 func.count().filter(waits),
                 func.count().filter(is_delivered),
                 func.count().filter(~waits, ~is_delivered),
-                func.max(_D.reason),
             )
             .where(_D.submission_id == submission_id)
             .group_by(_D.target)
