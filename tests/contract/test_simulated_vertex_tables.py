@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,8 @@ from tests.contract.simulated_tables import (
 from vertexq.simulator.behaviour import Behaviour
 
 OUT = "bq://my-project.prompts.out"
+genai: Any = importlib.import_module("google.genai")
+credentials: Any = importlib.import_module("google.oauth2.credentials")
 
 
 @pytest.fixture
@@ -155,3 +160,40 @@ async def test_an_address_that_is_none_is_refused(at: Desk, uri: str) -> None:
     status, said = await at.call("POST", JOBS, json=body(outputConfig=writing(uri)))
 
     assert (status, "bq:// URI" in said["error"]["message"]) == (400, True)
+
+
+async def test_models_that_choose_their_table_take_a_dataset_only(at: Desk) -> None:
+    """The sentence is Google's (googleapis/python-aiplatform#1615)."""
+    at.simulator.models.add("123", kind="automl-image", display_name="flowers")
+    model = "projects/my-project/locations/us-central1/models/123"
+    await at.put([{"content": "gs://prompts/a.jpg", "mimeType": "image/jpeg"}])
+
+    status, said = await at.call("POST", JOBS, json=body(model=model, outputConfig=writing(OUT)))
+    job = await at.ran(model=model, outputConfig=writing("bq://my-project.prompts"))
+
+    assert (status, said["error"]["message"]) == (400, "Table name is not allowed in Bigquery output uri")
+    assert set(await columns_of(at, written_by(job))) >= {"content", "prediction"}
+
+
+async def test_googles_own_client_runs_a_job_from_table_to_table(at: Desk) -> None:
+    """google-genai names both as it documents, and reads the state as it does for files."""
+    await fill(at, "questions", REQUESTS, [prompt("Say a", key="r0-a")])
+
+    def run() -> str:
+        client = genai.Client(
+            vertexai=True, project="my-project", location="us-central1",
+            credentials=credentials.Credentials(token="fake"), http_options={"base_url": at.simulator.url},
+        )  # fmt: skip
+        try:
+            config = {"display_name": "b1", "dest": OUT}
+            source = "bq://my-project.prompts.questions"
+            name: str = client.batches.create(model="gemini-2.5-flash", src=source, config=config).name
+        finally:
+            client.close()
+        return name
+
+    name = await asyncio.to_thread(run)
+    job = await at.ended(name)
+
+    assert state_of(job) == "SUCCEEDED"
+    assert [row["key"] for row in await rows_of(at, OUT)] == ["r0-a"]

@@ -17,6 +17,8 @@ from vertexq.model import Batch
 
 DATASET = "bq://demo.answers"
 MODEL = "gemini-2.5-flash"
+CLAUDE = "publishers/anthropic/models/claude-sonnet-4-5"
+LLAMA = "publishers/meta/models/llama-4-maverick-17b-128e-instruct-maas"
 _BASE = "/bigquery/v2/projects/demo/datasets"
 
 

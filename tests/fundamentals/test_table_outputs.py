@@ -9,14 +9,12 @@ import pytest_asyncio
 
 from tests.fundamentals.house import House
 from tests.fundamentals.outputs_house import check_store
-from tests.fundamentals.tables_house import DATASET, MODEL, Dataset, dataset
+from tests.fundamentals.tables_house import CLAUDE, DATASET, LLAMA, MODEL, Dataset, dataset
 from vertexq import BadInput, Outcome, SubmissionState
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
 
 ROWS = 120
-CLAUDE = "publishers/anthropic/models/claude-sonnet-4-5"
-LLAMA = "publishers/meta/models/llama-4-maverick-17b-128e-instruct-maas"
 HARD = Behaviour(
     bad_rows=0.1, blocked_rows=0.1, cut_rows=0.1, quota_rows=0.1, missing_rows=0.05, repeated_rows=0.1,
     response_as_text=True,

@@ -9,7 +9,8 @@ import pytest
 
 from tests.fundamentals.house import House
 from tests.fundamentals.table_house import MODEL, SOURCE, asked, filled
-from vertexq import Outcome, Result, SubmissionState
+from tests.fundamentals.tables_house import CLAUDE, DATASET, LLAMA, dataset
+from vertexq import Outcome, Policy, Result, SubmissionState
 from vertexq.model import GcsUri
 from vertexq.simulator.behaviour import Behaviour
 
@@ -69,3 +70,52 @@ async def test_rows_of_a_table_are_tried_again_with_either_target(
     rounds = {one.attempt for one in found.values() if one.ok}
     assert rounds > {1}
     assert sum(one.ok for one in found.values()) > ROWS * 0.9
+
+
+_CHAT = {"messages": [{"role": "user", "content": "Say it"}], "max_tokens": 64}
+FORMS: dict[str, tuple[str, str, dict[str, object] | str]] = {  # the columns with key and request, a request
+    "text-embedding-005": ("key", "content", "the same text"),
+    CLAUDE: ("custom_id", "request", {**_CHAT, "anthropic_version": "vertex-2023-10-16"}),
+    LLAMA: ("custom_id", "body", {**_CHAT, "model": LLAMA}),
+}
+
+
+@pytest.mark.parametrize("model", FORMS)
+async def test_rows_with_the_same_request_are_told_apart_from_table_to_table(
+    house: House, model: str
+) -> None:
+    """By the key that stands beside the request, also with models that echo none in files."""
+    key, column, request = FORMS[model]
+    kind = "STRING" if isinstance(request, str) else "JSON"
+    rows = [{key: f"k{number}", column: request, "sold": number} for number in range(ROWS)]
+    await filled(house, rows, {key: "STRING", column: kind, "sold": "INTEGER"})
+    house.simulator.behaviours.set(Behaviour(missing_rows=0.2, repeated_rows=0.2))
+    with house.client() as client:
+        id_ = client.submit(SOURCE, model=model, store="results", destination="bq://demo.rows", key=key).id
+        status = await house.until_rest(id_)
+        found = {one.key: one for one in client.results(id_)}
+        [batch] = house.services.ledger.batches(id_)
+
+    assert set(found) == {f"k{number}" for number in range(ROWS)}
+    assert status.counts.succeeded == batch.stats.successful
+    assert {one.extra["sold"] for one in found.values() if one.extra} == {
+        int(one.key[1:]) for one in found.values() if one.ok
+    }
+
+
+async def test_lines_that_are_used_as_they_are_are_matched_by_their_own_keys(house: House) -> None:
+    """The key is a column of the output table, under the name that the producer gave it."""
+    uri = GcsUri(bucket="staging", name="mine/own.jsonl")
+    lines = (orjson.dumps({"id": row["key"], "request": row["request"]}) for row in asked(ROWS))
+    await house.services.storage.upload(uri, b"\n".join(lines))
+    async with dataset(house):
+        with house.client() as client:
+            id_ = client.submit(
+                str(uri), model=MODEL, store="results", destination=DATASET, key="id",
+                policy=Policy(as_is=True),
+            ).id  # fmt: skip
+            status = await house.until_rest(id_)
+            keys = {one.key for one in client.results(id_)}
+
+    assert status.counts.succeeded == ROWS, status.reason
+    assert keys == {f"k{number}" for number in range(ROWS)}

@@ -22,7 +22,7 @@ def beside_of(family: Family) -> Beside:
     It returns None for a line that has nothing of the kind, or is no object.
     """
     tables = family.tables
-    ours = {family.wire.key, *((tables.column, *tables.reserved) if tables else ())}
+    ours = {family.wire.key or "key", *((tables.column, *tables.reserved) if tables else ())}
     own = frozenset(name.casefold() for name in _WRITTEN | ours)
 
     def beside(line: bytes) -> bytes | None:
@@ -30,7 +30,14 @@ def beside_of(family: Family) -> Beside:
             fields = _decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
+        fields |= _inside(fields)
         kept = {name: value for name, value in fields.items() if name.casefold() not in own}
         return msgspec.json.encode(kept) if kept else None
 
     return beside
+
+
+def _inside(fields: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """Return the fields of the instance that a line of some models echoes: all columns of its row."""
+    instance = fields.get("instance")
+    return _decode(instance) if instance and bytes(instance)[:1] == b"{" else {}
