@@ -150,11 +150,6 @@ class Order:
             raise BadSource(
                 f"jobs of {self.model} read no tables; put the rows in Cloud Storage or in a file"
             )
-        if self.terms.finish_online:
-            raise BadSource(
-                "rows of a table stay in BigQuery, so the last ones cannot be finished online; leave "
-                "finish_online out; nothing was sent"
-            )
         if why := place_fault(self.location):
             raise BadSource(f"{uris[0]} cannot be read: {why}; nothing was sent")
         identity = orjson.dumps([self.identity(), uris[0]], option=orjson.OPT_SORT_KEYS)

@@ -19,6 +19,10 @@ BESIDE = beside_of(family_named("gemini"))
             b'{"city":"Z\xc3\xbcrich","sold":12}',
         ),
         (b'{"nested":{"a":[1, 2]},"gone":null}', b'{"nested":{"a":[1, 2]},"gone":null}'),
+        (
+            b'{"instance":{"content":"x","sold":12},"predictions":[],"status":""}',
+            b'{"content":"x","sold":12}',
+        ),
         (b"[1]", None),
         (b"no JSON", None),
     ],

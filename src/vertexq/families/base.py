@@ -27,9 +27,9 @@ class TableForm:
     """What a job of the family reads and writes in BigQuery.
 
     ``column`` of the input table holds the request; ``reserved`` are names that a table must not have.
-    ``names_table`` says that a job may be told which table to write. ``checks`` tell rows that cannot be sent,
-    beside those without a request; ``output_tokens`` is the SQL of the most tokens that a row may answer, 0
-    when it sets no limit.
+    ``names_table`` says that a job may be told which table to write. ``checks`` tell rows that cannot be
+    sent, beside those without a request; ``output_tokens`` is the SQL of the most tokens that a row may
+    answer, 0 when it sets no limit.
     """
 
     column: str

@@ -95,10 +95,12 @@ def accepts(model: str) -> bool:
 
 
 def _instance(row: Fields) -> object:
-    """Return the instance that an output line echoes; in a table its fields are columns."""
-    if "instance" in row:
-        return row["instance"]
-    return {name: row[name] for name in _FIELDS if name in row} or None
+    """Return the instance that an output line echoes; in a table its fields are columns, beside others."""
+    echoed: object = row.get("instance", row)
+    if not isinstance(echoed, dict):
+        return echoed
+    fields = cast("dict[str, object]", echoed)
+    return {name: fields[name] for name in _FIELDS if name in fields} or None
 
 
 def _answered(line: Fields, body: Fields, _at: str) -> Fields:
