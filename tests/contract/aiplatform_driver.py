@@ -63,7 +63,6 @@ def wait_for_end(client: Api, name: str) -> Api:
     while not (job := client.get_batch_prediction_job(name=name, timeout=DEADLINE_S)).end_time:
         if time.monotonic() > over_s:
             raise TimeoutError(f"{name} is {job.state.name} after {DEADLINE_S} s")
-        time.sleep(0.02)
     return job
 
 
@@ -105,9 +104,10 @@ def high_level(url: str, source: str, output: str) -> dict[str, object]:
 def wait_for_state(job: Api) -> str:
     """Return the last state of a job of the classes, whose own waiting looks every five seconds."""
     over_s = time.monotonic() + DEADLINE_S
-    while job.state.name in {"JOB_STATE_PENDING", "JOB_STATE_RUNNING"} and time.monotonic() < over_s:
-        time.sleep(0.02)
-    return str(job.state.name)
+    while (state := job.state.name) in {"JOB_STATE_PENDING", "JOB_STATE_RUNNING"}:
+        if time.monotonic() > over_s:
+            raise TimeoutError(f"the job is {state} after {DEADLINE_S} s")
+    return str(state)
 
 
 def deleted(client: Api, name: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -52,14 +53,12 @@ def put(ledger: Ledger, *names: str, submission: str = "s-1", target: str = TARG
     ledger.post("hook", _SOURCE, OutboxRange(position=1, fence=1), messages, admit=lambda _known: None)
 
 
-async def deliver_all(services: Services, target: str = TARGET, *, most: int = 2_000) -> None:
+async def deliver_all(services: Services, target: str = TARGET, *, most_s: float = 30.0) -> None:
     """Deliver again and again until nothing waits, as the sweeper does."""
-    for _ in range(most):
+    until_s = time.monotonic() + most_s
+    while any(one.waiting for one in services.ledger.told("s-1")):
+        assert time.monotonic() < until_s, f"something still waits after {most_s:g} s"
         await steps.deliver(services, target)
-        if not any(one.waiting for one in services.ledger.told("s-1")):
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("something still waits")
 
 
 async def _deliver_once(home: Path, store_url: str) -> None:

@@ -42,9 +42,7 @@ class Document:
     """The discovery document of one version, ``v1`` or ``v1beta1``, from google-api-python-client."""
 
     def __init__(self, version: str) -> None:
-        name = f"aiplatform.{version}.json"
-        text = files("googleapiclient").joinpath("discovery_cache", "documents", name).read_text()
-        self._document = cast("Json", json.loads(text))
+        self._document = discovery_document(f"aiplatform.{version}")
         schemas = cast("Json", self._document["schemas"])
         self._definitions = {name: _converted(schema) for name, schema in schemas.items()}
         self.methods = self._methods()
@@ -156,3 +154,49 @@ def _object(schema: Json) -> dict[str, Any]:
         "properties": properties,
         "additionalProperties": _converted(others) if others else False,
     }
+
+
+KINDS: dict[str, type] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": float,
+    "array": list,
+    "object": dict,
+}
+
+
+def discovery_document(name: str) -> Json:
+    """Return a discovery document (``storage.v1``) from google-api-python-client."""
+    text = files("googleapiclient").joinpath("discovery_cache", "documents", f"{name}.json").read_text()
+    return cast("Json", json.loads(text))
+
+
+def faults_of(value: object, schema: Json, where: str, schemas: Json) -> list[str]:
+    """Return how ``value`` differs from ``schema``, one of ``schemas``: unknown names and wrong types."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"]]
+    if schema["type"] == "any" or value is None:
+        return []
+    if not isinstance(value, KINDS[schema["type"]]):
+        return [f"{where}: {value!r} is no {schema['type']}"]
+    if isinstance(value, list):
+        each = [
+            (f"{where}[{at}]", item, schema["items"]) for at, item in enumerate(cast("list[object]", value))
+        ]
+        return [fault for at, item, below in each for fault in faults_of(item, below, at, schemas)]
+    if not isinstance(value, dict):
+        return _of_format(value, str(schema.get("format", "")), where)
+    members = cast("dict[str, object]", value).items()
+    return [fault for name, item in members for fault in _of_member(name, item, schema, where, schemas)]
+
+
+def _of_member(name: str, item: object, schema: Json, where: str, schemas: Json) -> list[str]:
+    below = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
+    return faults_of(item, below, f"{where}.{name}", schemas) if below else [f"{where}.{name}: unknown"]
+
+
+def _of_format(value: object, form: str, where: str) -> list[str]:
+    text = str(value)
+    wrong = (form in {"int64", "uint64"} and not text.isdigit()) or (form == "date-time" and text[-1] != "Z")
+    return [f"{where}: {value!r} is no {form}"] if wrong else []

@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
-from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.contract.discovery_schemas import discovery_document, faults_of
 from vertexq.simulator.server import Simulator
 
 Json = Mapping[str, Any]
-DOCUMENTS = files("googleapiclient").joinpath("discovery_cache", "documents")
-DOCUMENT = cast("Json", json.loads(DOCUMENTS.joinpath("bigquery.v2.json").read_text()))
-KINDS: dict[str, type] = {
-    "string": str,
-    "boolean": bool,
-    "integer": int,
-    "number": float,
-    "array": list,
-    "object": dict,
-}
+SCHEMAS: Json = discovery_document("bigquery.v2")["schemas"]
 BASE = "/bigquery/v2/projects/p"
 SCHEMA = {"fields": [{"name": "key", "type": "STRING"}, {"name": "n", "type": "INTEGER"}]}
 TABLE = {"projectId": "p", "datasetId": "d", "tableId": "t"}
 ROWS = "/datasets/d/tables/t/insertAll"
 TAKEN = {"jobReference": {"jobId": "asked"}, "configuration": {"query": {"query": "SELECT 1"}}}
 QUERY = {"query": "SELECT key, n FROM d.t", "useLegacySql": False}
-
-
-def faults_of(value: object, schema: Json, where: str) -> list[str]:
-    """Return how ``value`` differs from ``schema``: unknown names and wrong types."""
-    if "$ref" in schema:
-        schema = DOCUMENT["schemas"][schema["$ref"]]
-    if schema["type"] == "any" or value is None:
-        return []
-    if not isinstance(value, KINDS[schema["type"]]):
-        return [f"{where}: {value!r} is no {schema['type']}"]
-    if isinstance(value, list):
-        each = enumerate(cast("list[object]", value))
-        return [fault for at, item in each for fault in faults_of(item, schema["items"], f"{where}[{at}]")]
-    if isinstance(value, dict):
-        return [
-            fault
-            for name, item in cast("dict[str, object]", value).items()
-            for fault in _of_member(name, item, schema, where)
-        ]
-    wrong = schema.get("format") in {"int64", "uint64"} and not str(value).isdigit()
-    return [f"{where}: {value!r} is no {schema['format']}"] if wrong else []
-
-
-def _of_member(name: str, item: object, schema: Json, where: str) -> list[str]:
-    below = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
-    return faults_of(item, below, f"{where}.{name}") if below else [f"{where}.{name}: unknown"]
 
 
 @pytest.fixture
@@ -101,7 +65,7 @@ async def test_an_answer_is_of_the_documented_form(
         said: object = await answer.json()
 
     assert answer.status == 200
-    assert faults_of(said, {"$ref": schema}, schema) == []
+    assert faults_of(said, {"$ref": schema}, schema, SCHEMAS) == []
 
 
 @pytest.mark.parametrize(

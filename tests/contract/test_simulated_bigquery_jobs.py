@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.contract.bigquery_client import PROJECT, Api, bigquery, client_for, errors
+from tests.contract.bigquery_client import PROJECT, Api, bigquery, client_with_dataset, errors
 from vertexq.simulator.faults import Action, Fault
 from vertexq.simulator.server import Simulator
 from vertexq.testing.simulator import running_simulator
@@ -31,15 +31,9 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def client(simulator: Simulator) -> Iterator[Api]:
     """Give Google's client, an empty dataset ``d`` and an empty table ``d.t``."""
-    made = client_for(simulator.url)
-    dataset = bigquery.Dataset(f"{PROJECT}.d")
-    dataset.location = "us-central1"
-    made.create_dataset(dataset)
-    made.create_table(bigquery.Table(f"{PROJECT}.d.t", schema=SCHEMA))
-    yield made
-    made.delete_dataset("d", delete_contents=True)
-    made.close()
-    simulator.faults.clear()
+    with client_with_dataset(simulator) as made:
+        made.create_table(bigquery.Table(f"{PROJECT}.d.t", schema=SCHEMA))
+        yield made
 
 
 def _load(client: Api, rows: Sequence[object], job_id: str = "", **options: object) -> Api:

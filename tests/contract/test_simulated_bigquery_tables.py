@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.contract.bigquery_client import PROJECT, Api, bigquery, client_for, errors
+from tests.contract.bigquery_client import PROJECT, Api, bigquery, client_with_dataset, errors
 from vertexq.simulator.server import Simulator
 from vertexq.testing.simulator import running_simulator
 
@@ -24,13 +24,8 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def client(simulator: Simulator) -> Iterator[Api]:
     """Give Google's client and an empty dataset ``d``."""
-    made = client_for(simulator.url)
-    dataset = bigquery.Dataset(f"{PROJECT}.d")
-    dataset.location = "us-central1"
-    made.create_dataset(dataset)
-    yield made
-    made.delete_dataset("d", delete_contents=True)
-    made.close()
+    with client_with_dataset(simulator) as made:
+        yield made
 
 
 def test_datasets_are_made_once_and_found(client: Api) -> None:

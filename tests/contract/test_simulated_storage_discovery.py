@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
-from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.contract.discovery_schemas import discovery_document, faults_of
 from vertexq.simulator.server import Simulator
 
 Json = Mapping[str, Any]
-DOCUMENTS = files("googleapiclient").joinpath("discovery_cache", "documents")
-DOCUMENT = cast("Json", json.loads(DOCUMENTS.joinpath("storage.v1.json").read_text()))
-KINDS: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "array": list, "object": dict}
+DOCUMENT = discovery_document("storage.v1")
+SCHEMAS: Json = DOCUMENT["schemas"]
 OBJECT = "/storage/v1/b/prompts/o"
 RIGHTS = "/storage/v1/b/prompts/iam/testPermissions"
 POLICY = [{"role": "roles/storage.objectViewer", "members": ["allUsers"]}]
-
-
-def faults_of(value: object, schema: Json, where: str) -> list[str]:
-    """Return how ``value`` differs from ``schema``: unknown names and wrong types."""
-    if "$ref" in schema:
-        schema = DOCUMENT["schemas"][schema["$ref"]]
-    if not isinstance(value, KINDS[schema["type"]]):
-        return [f"{where}: {value!r} is no {schema['type']}"]
-    if isinstance(value, list):
-        each = enumerate(cast("list[object]", value))
-        return [fault for at, item in each for fault in faults_of(item, schema["items"], f"{where}[{at}]")]
-    if isinstance(value, dict):
-        return [
-            fault
-            for name, item in cast("dict[str, object]", value).items()
-            for fault in _of_member(name, item, schema, where)
-        ]
-    return _of_format(str(value), str(schema.get("format", "")), where)
-
-
-def _of_member(name: str, item: object, schema: Json, where: str) -> list[str]:
-    below = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
-    return faults_of(item, below, f"{where}.{name}") if below else [f"{where}.{name}: unknown"]
-
-
-def _of_format(text: str, form: str, where: str) -> list[str]:
-    wrong = (form in {"int64", "uint64"} and not text.isdigit()) or (form == "date-time" and text[-1] != "Z")
-    return [f"{where}: {text!r} is no {form}"] if wrong else []
 
 
 @pytest.fixture
@@ -94,7 +64,7 @@ async def test_an_answer_is_what_its_method_promises(
         found = await answer.json()
 
     assert answer.status == 200
-    assert faults_of(found, described["response"], method) == []
+    assert faults_of(found, described["response"], method, SCHEMAS) == []
 
 
 async def test_the_check_sees_what_is_wrong(http: aiohttp.ClientSession) -> None:
@@ -104,7 +74,7 @@ async def test_the_check_sees_what_is_wrong(http: aiohttp.ClientSession) -> None
 
     spoiled = {**found, "size": 5, "colour": "red", "generation": "x"}
 
-    assert faults_of(spoiled, {"$ref": "Object"}, "o") == [
+    assert faults_of(spoiled, {"$ref": "Object"}, "o", SCHEMAS) == [
         "o.generation: 'x' is no int64",
         "o.size: 5 is no string",
         "o.colour: unknown",

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.contract.bigquery_client import PROJECT, Api, bigquery, client_for
+from tests.contract.bigquery_client import PROJECT, Api, bigquery, client_with_dataset
 from vertexq.errors import BadSettings, PositionMoved, StaleFence, StoreRefused, Unreachable
 from vertexq.results import Outcome, Progress
 from vertexq.simulator.faults import Action, Fault
@@ -32,14 +32,8 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def client(simulator: Simulator) -> Iterator[Api]:
     """Give Google's client and an empty dataset ``d``."""
-    made = client_for(simulator.url)
-    dataset = bigquery.Dataset(f"{PROJECT}.d")
-    dataset.location = "us-central1"
-    made.create_dataset(dataset)
-    yield made
-    simulator.faults.clear()
-    made.delete_dataset("d", delete_contents=True)
-    made.close()
+    with client_with_dataset(simulator) as made:
+        yield made
 
 
 @pytest.fixture
