@@ -197,18 +197,23 @@ async def test_a_dataset_that_is_not_there_may_be_made_and_the_submission_goes_o
     assert done.state is SubmissionState.DONE
 
 
-async def test_no_right_to_make_tables_is_found_out_before_anything_is_sent(
-    house: House, answers: Dataset
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("bigquery.tables.insert", "no table can be made in bq://demo.answers"),
+        ("bigquery.jobs.query", "no query can be run in the project demo"),
+    ],
+)
+async def test_a_right_that_is_missing_is_found_out_before_anything_is_sent(
+    house: House, answers: Dataset, method: str, said: str
 ) -> None:
-    """A table is made and deleted again, to try."""
+    """A table is made and deleted again, and a query run that reads nothing."""
     del answers
-    house.simulator.faults.add(
-        Fault(method="bigquery.tables.insert", action=Action.REFUSE, status=403, times=None)
-    )
+    house.simulator.faults.add(Fault(method=method, action=Action.REFUSE, status=403, times=None))
     with house.client() as client:
         id_ = client.submit(["Say a"], model=MODEL, store="results", destination=DATASET).id
         status = await house.until_rest(id_)
 
     assert status.state is SubmissionState.PARKED
-    assert "no table can be made in bq://demo.answers" in status.reason
+    assert said in status.reason
     assert not house.simulator.accepted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from datetime import timedelta
 from hashlib import blake2b
 
@@ -15,11 +16,11 @@ _KEPT = timedelta(hours=1)
 
 
 async def check_dataset(services: Services, submission: Submission) -> None:
-    """Return when tables can be made where a submission's jobs are to write.
+    """Return when tables can be made and read where a submission's jobs are to write.
 
     Raise ``BadInput`` for a dataset in another region than the jobs, ``NotFound`` for one that is not there,
-    ``Refused`` when this account may not make tables in it. Whether Google's own account may is not known
-    before its job has tried.
+    ``Refused`` when this account may not make tables in it, or run queries. Whether Google's own account may
+    is not known before its job has tried.
     """
     if not submission.destination:
         return
@@ -37,6 +38,7 @@ async def check_dataset(services: Services, submission: Submission) -> None:
     if why := dataset_fault(submission.destination, place, location):
         raise BadInput(why)
     await _try(services, submission.destination, ref)
+    await _try_query(services, submission.project or services.options.project, place)
 
 
 def _probe(submission: Submission) -> TableRef:
@@ -55,4 +57,18 @@ async def _try(services: Services, destination: str, probe: TableRef) -> None:
     except Refused as error:
         raise Refused(
             f"no table can be made in {destination}: {error}", status=error.status, code=error.code
+        ) from error
+
+
+async def _try_query(services: Services, project: str, location: str) -> None:
+    """Run a query that reads nothing, where output tables will be copied."""
+    try:
+        async with aclosing(services.bigquery.query(project, location, "SELECT 1", ())) as pages:
+            async for _ in pages:
+                return
+    except Refused as error:
+        raise Refused(
+            f"no query can be run in the project {project}, and output tables are copied by one: {error}",
+            status=error.status,
+            code=error.code,
         ) from error
