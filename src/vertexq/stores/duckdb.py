@@ -126,7 +126,7 @@ class DuckdbStore(Store):
             )
 
     def _refusal(self, rows: Sequence[Row]) -> str:
-        if why := unstorable(rows) or misfit(rows, self._layout.vector):
+        if why := unstorable(rows) or misfit(rows, self._layout.vector, wide=True):
             return why
         try:
             with self._translated(), self._file.transaction(keep=False) as db:

@@ -28,7 +28,6 @@ from vertexq.stores.poison import unstorable
 from vertexq.stores.postgres_errors import is_about_rows, nul, reason, translated, unfit_json
 from vertexq.stores.postgres_rows import Connection, Target, copy_lines
 from vertexq.stores.postgres_table import Table, is_exact
-from vertexq.stores.vectors import UnfitVector, misfit
 
 TRIES = 3
 """How often a transaction is run when PostgreSQL ends it to resolve a deadlock."""
@@ -147,18 +146,18 @@ class PostgresStore(Store):
 
     def _refusal(self, rows: Sequence[Row]) -> str:
         """Write ``rows`` for the server's opinion, and take them back: it may have rules of its own."""
-        why = unstorable(rows) or nul(rows) or unfit_json(rows) or misfit(rows, self._place.layout.vector)
+        why = unstorable(rows) or nul(rows) or unfit_json(rows)
         if why or not rows:
             return why
         with self._translated():
             connection = self._connection()
             target = self._target(rows[0].submission_id)
+            if why := target.unfit(rows):
+                return why
             try:
                 with connection.transaction(force_rollback=True):
                     target.merge(connection, rows, frozenset(row.key for row in rows))
                     connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            except UnfitVector as unfit:
-                return str(unfit)
             except (psycopg.Error, UnicodeEncodeError) as error:
                 if isinstance(error, psycopg.Error) and not is_about_rows(error):
                     raise

@@ -14,6 +14,7 @@ from vertexq.stores import postgres_sql as sql
 from vertexq.stores.layout import Layout, replaces
 from vertexq.stores.postgres_copy import blocks
 from vertexq.stores.postgres_vectors import Encode
+from vertexq.stores.vectors import UnfitVector
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -46,6 +47,16 @@ class Target:
             connection.execute(sql.BACK_TO_BEGIN)
             return chunk.rows
         return [row for row in chunk.rows if row.key in replacing] if replacing else ()
+
+    def unfit(self, rows: Iterable[Row]) -> str:
+        """Say why the column of vectors cannot hold that of one of ``rows``; "" when it can."""
+        try:
+            for row in rows:
+                if row.embedding is not None:
+                    self.vector(row.embedding)
+        except UnfitVector as unfit:
+            return str(unfit)
+        return ""
 
     def copy(self, connection: Connection, rows: Iterable[Row]) -> None:
         """Write rows none of whose keys is there."""

@@ -91,7 +91,7 @@ def unpacked(data: bytes) -> list[float]:
 def misfit(rows: Iterable[Row], vector: Vector | None, *, wide: bool = False) -> str:
     """Say why the vector of one of ``rows`` does not fit; "" when all do.
 
-    Stores with ``wide`` numbers keep 64 bits of each, or their text.
+    Stores with ``wide`` numbers keep 64 bits of each, or their text, or say themselves what is too large.
     """
     form = "<d" if wide else "<e" if vector and vector.half else "<f"
     for row in rows:
