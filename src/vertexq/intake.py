@@ -78,6 +78,7 @@ class Intake:
     ) -> None:
         self.family = family
         self._request = family.request_for(parameters or {}, model)
+        self._remembers = quick
         quick = quick and template is None and not (parameters and family.requesting)
         self.name = name
         self.key_field = key_field
@@ -302,7 +303,7 @@ class Intake:
         if b"null" in text and (flaw := next(not_finite(request), None)):
             return Checked(b"", b"", (), (flaw,), (), 0, 0, 0)
         fields = split(text)
-        if self._quick is not None:
+        if self._remembers:
             return self._requests.check(fields)
         return self._requests.check_plainly({name: bytes(field) for name, field in fields.items()})
 

@@ -64,13 +64,18 @@ def object_row(uri: str) -> Mapping[str, Any] | None:
 
 
 def _instance(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    content, mime_type = row.get("content"), row.get("mimeType") or row.get("mime_type")
-    if mime_type is None:
-        mime_type = mime_type_of(content) if isinstance(content, str) else ""
-        if not mime_type:
-            known = ", ".join(MIME_TYPES)
-            raise NoRequest(f'there is no "mimeType", and the name does not end in one of {known}')
-    return {"content": content, "mimeType": mime_type}
+    found = {name: value for name, value in row.items() if name in _FIELDS}
+    if found.get("mimeType") is None:
+        found["mimeType"] = row.get("mime_type") or _guessed(row.get("content"))
+    return found
+
+
+def _guessed(content: object) -> str:
+    mime_type = mime_type_of(content) if isinstance(content, str) else ""
+    if not mime_type:
+        known = ", ".join(MIME_TYPES)
+        raise NoRequest(f'there is no "mimeType", and the name does not end in one of {known}')
+    return mime_type
 
 
 def check(name: str, value: object) -> Iterator[Flaw]:

@@ -47,7 +47,8 @@ def request(row: Row, given: Parameters | None = None) -> Mapping[str, Any]:
     """
     found = chat.request_in(row, wrappers=("request", "params"), fields=_FIELDS)
     found.pop("model", None)
-    return {"anthropic_version": VERSION, **(given or {}), **found}
+    filled = {"anthropic_version": VERSION, **(given or {})}
+    return found | {name: value for name, value in filled.items() if name not in found}
 
 
 def _requesting(given: Parameters) -> Callable[[Row], Mapping[str, Any]]:

@@ -43,9 +43,9 @@ def request(row: Row, given: Parameters | None = None) -> Mapping[str, Any]:
     if not isinstance(row, str) and row.get("url", URL) != URL:
         raise NoRequest(f'the "url" of a row must be {URL}: batch jobs of open models are chat completions')
     found = chat.request_in(row, wrappers=("body", "request"), fields=_FIELDS)
-    if given and any(name in found for name in _LIMITS):
-        given = {}
-    return {**(given or {}), **found}
+    if given and not any(name in found for name in _LIMITS):
+        found |= given
+    return found
 
 
 def _requesting(given: Parameters) -> Request:
@@ -58,7 +58,8 @@ def _naming(model: str, request: Request) -> Callable[[Row], Mapping[str, Any]]:
     name = f"{named.publisher}/{named.name}" if named else model
 
     def naming(row: Row) -> Mapping[str, Any]:
-        return {"model": name, **request(row)}
+        found = request(row)
+        return found if "model" in found else {**found, "model": name}
 
     return naming
 
