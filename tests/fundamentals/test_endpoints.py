@@ -6,8 +6,9 @@ import pytest
 
 from tests.fundamentals.endpoint_house import MODEL, accepted, brisk, ended, fail, with_a_model
 from tests.fundamentals.house import House
+from vertexq import AsyncClient
 from vertexq.endpoints import OperationState, Resources
-from vertexq.errors import BadInput, IdConflict, UnknownOperation
+from vertexq.errors import BadInput, IdConflict, NotDone, UnknownOperation
 from vertexq.simulator.faults import Action
 
 DONE, FAILED = OperationState.DONE, OperationState.FAILED
@@ -182,3 +183,17 @@ def test_an_id_that_google_does_not_take_is_refused(house: House, name: str) -> 
     """Letters first, or up to nine digits without a leading zero."""
     with house.client() as client, pytest.raises(BadInput, match="cannot be the id of a new endpoint"):
         client.endpoints.create(name)
+
+
+async def test_programs_that_are_asynchronous_order_too(house: House) -> None:
+    """The same verbs; a wait that runs out leaves the order as it is."""
+    async with AsyncClient(environ=house.environ()) as client:
+        order = await client.endpoints.create("shop")
+        with pytest.raises(NotDone, match="it goes on"):
+            await client.endpoints.wait(order.id, timeout_s=0.05)
+        await ended(house, order)
+
+        done = await client.endpoints.wait(order.id, timeout_s=5)
+        listed = await client.endpoints.operations(endpoint="shop", states=[DONE])
+
+    assert (done.state, [one.id for one in listed]) == (DONE, [order.id])
