@@ -64,7 +64,7 @@ def taken(family: Family, lines: list[bytes], *, quick: bool) -> tuple[list[Prep
 
 
 @pytest.mark.parametrize("family", [text_embedding.FAMILY, gemini_embedding.FAMILY])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(lines=st.lists(LINES, max_size=6))
 def test_quick_and_plain_are_the_same(family: Family, lines: list[bytes]) -> None:
     """The same rows, faults, groups and estimate; and again when all lines come a second time."""

@@ -81,7 +81,7 @@ def load(lines: list[bytes], index: RowIndex, store: Store, dice: Random) -> int
     return quarantined
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(sent=ROWS, seed=st.integers(0, 2**32))
 def test_each_row_has_the_answer_of_one_line_with_its_text(sent: list[tuple[str, str]], seed: int) -> None:
     """As many rows of a text succeed, fail and lack an answer as its lines say, whoever dies."""
@@ -97,7 +97,7 @@ def test_each_row_has_the_answer_of_one_line_with_its_text(sent: list[tuple[str,
     assert found == Counter((text, fate) for text, fate in sent if fate != "missing")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sent=ROWS, seed=st.integers(0, 2**32))
 def test_lines_that_come_twice_add_no_row(sent: list[tuple[str, str]], seed: int) -> None:
     """A file read again in a later range only brings what is better."""
