@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from vertexq.families.row_status import RowError, parse_status
+from vertexq.families.row_status import RowError, parse_status, worded_error
 from vertexq.results import Outcome
 from vertexq.rows import Answer, AnswerColumns, Read, ReadContext, Unreadable
 
@@ -108,8 +108,7 @@ def _read(line: bytes) -> AnswerColumns:
 
 
 def _error(error: _Error) -> RowError:
-    word = error.type
-    return RowError(_CODES.get(word or ""), error.message or word or "an error without a word", word)
+    return worded_error(_CODES.get(error.type or ""), error.message, error.type)
 
 
 def _failed(line: _Line, error: RowError) -> Answer:

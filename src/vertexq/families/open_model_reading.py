@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from vertexq.families.row_status import RowError, parse_status
+from vertexq.families.row_status import RowError, parse_status, worded_error
 from vertexq.results import Outcome
 from vertexq.rows import Answer, AnswerColumns, Read, ReadContext, Unreadable
 
@@ -136,7 +136,7 @@ def _error(line: _Line, http: int | None, found: _Completion | None) -> RowError
     if said:
         code = said.code if isinstance(said.code, int) else http
         word = said.type or (said.code if isinstance(said.code, str) else None)
-        return RowError(code, said.message or word or "an error without a word", word)
+        return worded_error(code, said.message, word)
     if line.status:
         return parse_status(line.status)
     if http is not None and http >= _BAD_STATUS:

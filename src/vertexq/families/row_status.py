@@ -58,6 +58,7 @@ _WORDS = (
     *("UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
 )  # google.rpc.Code in the order of its numbers
 _WORD = re.compile(rf"\b(?:{'|'.join(_CODE_OF_WORD)})\b")
+_SOME_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _ANY_WORD = re.compile(r"[A-Z][A-Z_]{1,62}")  # also one that is newer than us
 
 
@@ -85,7 +86,13 @@ def said_error(code: str | int | None, message: str) -> RowError:
     word = _WORDS[code] if isinstance(code, int) and 0 <= code < len(_WORDS) else code
     if isinstance(word, int):
         return RowError(word, message or f"error {word}")
-    return RowError(_CODE_OF_WORD.get(word or ""), message or word or "an error without a word", word)
+    return worded_error(_CODE_OF_WORD.get(word or ""), message, word)
+
+
+def worded_error(code: int | None, message: str | None, word: str | None) -> RowError:
+    """Return an error with somebody's word for it; a text that is none is not kept as one."""
+    word = word if word and _SOME_WORD.fullmatch(word) else None
+    return RowError(code, message or word or "an error without a word", word)
 
 
 def _envelope(text: str) -> _Error | None:
