@@ -45,6 +45,13 @@ def test_a_plain_submission_is_a_small_message() -> None:
     )
 
 
+def test_a_table_passes_the_broker_by_its_address() -> None:
+    """Its rows stay in BigQuery, so that a producer needs no ledger for it."""
+    new = Order(id="s-1", model="gemini-2.5-flash", store="results").for_uris(["bq://p.d.t"])
+
+    assert from_message(orjson.loads(orjson.dumps(to_message(new)))) == new
+
+
 def test_rows_never_pass_the_broker() -> None:
     """A submission with rows of its own needs the ledger, and the message says so."""
     spooled = NewSubmission(

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from vertexq.errors import BadInput
-from vertexq.model import OnDeadline, Policy, Terms
+from vertexq.model import OnDeadline, Policy, SourceKind, Terms
 from vertexq.orders import Order
 from vertexq.terms import Deadline, span_s, terms_of
 
@@ -128,8 +128,15 @@ def test_families_that_are_not_asked_online_are_not_finished_online(model: str) 
 
 @pytest.mark.parametrize("model", ["gemini-2.5-flash", "text-embedding-005", "gemini-embedding-001"])
 def test_families_that_are_asked_online_may_be_finished_so(model: str) -> None:
-    """Their rows become calls; those of a table stay in BigQuery."""
+    """Their rows become calls, those of a table, too."""
     order = replace(ORDER, model=model, terms=Terms(finish_online=5)).checked()
-    if order.model != "gemini-embedding-001":
-        with pytest.raises(BadInput, match="stay in BigQuery"):
-            order.for_table(["bq://p.d.t"])
+    assert order.terms.finish_online == 5
+
+
+def test_a_table_is_one_submission_whatever_its_rows_are() -> None:
+    """It is looked at when it is staged; its address is what tells two orders apart."""
+    new = ORDER.for_uris(["bq://p.d.t"])
+
+    assert (new.source_kind, new.source, new.rows) == (SourceKind.BIGQUERY, "bq://p.d.t", None)
+    assert new.fingerprint == ORDER.for_uris(["bq://p.d.t"]).fingerprint
+    assert new.fingerprint != ORDER.for_uris(["bq://p.d.u"]).fingerprint

@@ -1,0 +1,69 @@
+"""BigQuery on bad days, while a table is staged: every table is made once, or a person is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.fundamentals.house import House
+from tests.fundamentals.table_house import asked, asking, filled, submitted
+from vertexq import SubmissionState
+from vertexq.simulator.faults import Action, Fault
+
+INSERT, QUERY = "bigquery.jobs.insert", "bigquery.jobs.query"
+
+
+async def made(house: House) -> list[str]:
+    """Return the ids of the jobs that made tables, without their digests."""
+
+    def ask(client: Any) -> list[str]:
+        jobs = client.list_jobs(project="demo")
+        return sorted(job.job_id.rpartition("-")[2] for job in jobs if job.job_id.startswith("vertexq-in-"))
+
+    return await asking(house, ask)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(method=INSERT, action=Action.REFUSE, status=503, times=2),
+        Fault(method=INSERT, action=Action.ACCEPT_THEN_DROP, times=2),
+        Fault(method=INSERT, action=Action.GARBLE, times=1),
+        Fault(method=INSERT, action=Action.OTHER, note="slow", delay_s=0.5),
+        Fault(method=QUERY, action=Action.REFUSE, status=503, times=2),
+        Fault(method="bigquery.tables.get", action=Action.DROP, times=2),
+    ],
+)
+async def test_what_passes_is_asked_again_and_nothing_is_made_twice(house: House, fault: Fault) -> None:
+    """Whatever an insert was answered with, its id says whether it took effect."""
+    await filled(house, asked(5))
+    house.simulator.faults.add(fault)
+
+    status = await submitted(house.with_options(batch_rows=3))
+
+    assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, 5), status.reason
+    assert await made(house) == ["0", "0", "0"]  # the copy, and two tables cut from it
+
+
+async def test_a_copy_that_failed_in_passing_is_made_under_the_next_number(house: House) -> None:
+    """A job that has ended badly never takes effect, and its id is taken for ever."""
+    await filled(house, asked(5))
+    house.simulator.faults.add(Fault(method=INSERT, action=Action.OTHER, note="fail:backendError"))
+
+    status = await submitted(house)
+
+    assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, 5), status.reason
+    assert await made(house) == ["0", "0", "1"]  # the copy, twice, and the table cut from it
+
+
+async def test_rights_that_lack_are_a_persons_business(house: House) -> None:
+    """The submission is parked with Google's sentence; enqueued again, it goes on where it was."""
+    await filled(house, asked(5))
+    house.simulator.faults.add(Fault(method=INSERT, action=Action.REFUSE, status=403))
+
+    parked = await submitted(house, id="rights")
+    done = await submitted(house, id="rights")
+
+    assert parked.state is SubmissionState.PARKED, parked.reason
+    assert (done.state, done.counts.succeeded) == (SubmissionState.DONE, 5), done.reason
