@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.fundamentals.house import House
 from tests.fundamentals.table_house import filled, submitted
-from vertexq import BadInput, Outcome, Result, Status, SubmissionState
+from vertexq import BadInput, Outcome, Policy, Result, Status, SubmissionState
+from vertexq.model import GcsUri
 from vertexq.simulator.behaviour import Behaviour
 
 CLAUDE = "anthropic/claude-haiku-4-5"
@@ -17,7 +19,7 @@ LLAMA = "meta/llama-3.3-70b-instruct-maas"
 MESSAGES = [{"role": "user", "content": "Say one"}]
 
 
-async def run(house: House, rows: Iterable[object], **asked: Any) -> tuple[Status, dict[str, Result]]:
+async def run(house: House, rows: str | Iterable[object], **asked: Any) -> tuple[Status, dict[str, Result]]:
     """Submit rows, go on until nothing more happens, and read the results by key."""
     with house.client() as client:
         given: dict[str, Any] = {"store": "results", **asked}
@@ -115,6 +117,29 @@ async def test_a_worker_on_global_refuses_them(house: House, model: str, limit: 
     assert status.state is SubmissionState.REJECTED
     assert "no batch jobs on global" in status.reason
     assert there.simulator.faults.log("storage.objects.insert") == []
+
+
+@pytest.mark.parametrize(
+    ("model", "column", "needed"), [(CLAUDE, "request", "anthropic_version"), (LLAMA, "body", "model")]
+)
+async def test_an_object_of_theirs_is_used_as_it_is(
+    house: House, model: str, column: str, needed: str
+) -> None:
+    """By the ids in it; what would be filled in must be there."""
+    asked = {"messages": MESSAGES, "max_tokens": 20}
+    rows = [{"custom_id": f"id-{n}", column: {**asked, needed: "vertex-2023-10-16"}} for n in range(3)]
+    uri = GcsUri(bucket="staging", name="theirs.jsonl")
+    await house.services.storage.upload(uri, b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    lacking = GcsUri(bucket="staging", name="lacking.jsonl")
+    await house.services.storage.upload(lacking, orjson.dumps({"custom_id": "a", column: asked}))
+    as_is: dict[str, Any] = {"model": model, "key": "custom_id", "policy": Policy(as_is=True)}
+
+    status, found = await run(house, str(uri), **as_is)
+    refused, _ = await run(house, str(lacking), **as_is)
+
+    assert (status.counts.succeeded, sorted(found)) == (3, ["id-0", "id-1", "id-2"])
+    assert refused.state is SubmissionState.REJECTED
+    assert f'there is no "{needed}" in the request, where a line stays as it is' in refused.reason
 
 
 async def test_no_more_than_four_jobs_of_claude_run_at_once(slow_house: House) -> None:

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from vertexq.check.answered import has_answer
 from vertexq.check.faults import shown
@@ -21,7 +21,7 @@ from vertexq.check.shapes import Group, kind
 from vertexq.check.verdict import Prepared, Verdict, note_keys
 from vertexq.check.walk import Walk
 from vertexq.errors import BadSource, NotFound
-from vertexq.families import family_for
+from vertexq.families import Family, family_for
 from vertexq.families.base import NoRequest
 from vertexq.families.wire import parsed
 from vertexq.intake import Intake
@@ -96,15 +96,26 @@ async def enter_as_is(
 
 
 class AsIsRows:
-    """Takes the rows of one object: what stands beside their requests is imported too, as columns."""
+    """Takes the rows of one object: what stands beside their requests is imported too, as columns.
 
-    def __init__(self) -> None:
+    What a family would fill in must be there.
+    """
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
         self._columns = Group()
 
     def __call__(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a row that may stay as it is; raise ``NoRequest`` for one that must be written anew."""
-        if not isinstance(record.get("request"), Mapping):
-            raise NoRequest('a row that is used as it is must have a "request"; submit it without as_is')
+        family = self._family
+        request = family.wire.request_of(record)
+        if not isinstance(request, Mapping):
+            name = family.tables.column if family.tables else "request"
+            raise NoRequest(f'a row that is used as it is must have a "{name}"; submit it without as_is')
+        if not family.check.imported:
+            for flaw in family.check.check_names(cast("Mapping[str, Any]", request)):
+                raise NoRequest(f"{flaw.text} in the request, where a line stays as it is")
+            return record
         if len({name.casefold() for name in record}) < len(record):
             raise NoRequest("two names beside the request differ by their case only; columns do not")
         self._import({name: value for name, value in record.items() if name not in _NOT_BESIDE})
@@ -131,7 +142,9 @@ class AsIsRows:
 def _intake(submission: Submission, *, only_check: bool = False) -> Intake:
     """Return an intake that tells shapes apart: each object is a job of its own and must have one shape."""
     policy = replace(submission.policy, split_conflicts=True)
-    return intake_of(replace(submission, policy=policy), AsIsRows(), only_check=only_check)
+    return intake_of(
+        replace(submission, policy=policy), AsIsRows(family_for(submission)), only_check=only_check
+    )
 
 
 async def _check(
@@ -193,7 +206,7 @@ def _too_large(pin: ObjectInfo, what: str, limit: str) -> BadSource:
 
 async def _rows(services: Services, pin: ObjectInfo, intake: Intake) -> AsyncIterator[tuple[Prepared, bytes]]:
     """Yield the good rows with their lines as they are stored, newline included."""
-    intake.template = AsIsRows()  # each object is imported by itself
+    intake.template = AsIsRows(intake.family)  # each object is imported by itself
     splitter = LineSplitter(limit_bytes=services.options.line_limit_bytes)
     async with aclosing(stored_bytes(services, pin)) as pieces:
         async for data in pieces:
