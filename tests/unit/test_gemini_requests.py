@@ -81,7 +81,6 @@ def test_gemini_models_are_taken_by_name_and_by_path(model: str) -> None:
         "gpt-4o",
         "gemini",
         "Gemini-2.5-flash",
-        "gemini-embedding-001",
         "publishers/anthropic/models/gemini-x",
         "models/gemini-2.5-flash",
     ],
