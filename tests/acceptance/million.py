@@ -22,7 +22,7 @@ import orjson
 import psycopg
 
 from tests.acceptance.reading import BUCKET, OUTPUT, Site, enter, start
-from vertexq.embedded.process import Child, Command, await_ready, free_port
+from vertexq.embedded.process import Child, Command, await_ready, await_true, free_port
 from vertexq.google.auth import default_tokens
 from vertexq.google.rest import Transport
 from vertexq.google.storage import Storage
@@ -59,14 +59,11 @@ def run(site: Site, name: str, *, rows: int, kill_every_s: float = 0.0) -> Run:
         enter(ledger, name, rows=rows // BATCHES, store="a", directories=directories)
         began_s, kills = time.monotonic(), 0
         readers = [start(site, name) for _ in range(READERS)]
-        killed_s = began_s
-        while ledger.submission(name).state is not SubmissionState.DONE:
-            time.sleep(0.05)  # the readers work meanwhile
+        while not await_true(lambda: _is_done(ledger, name), timeout_s=kill_every_s or END_S):
             assert time.monotonic() - began_s < END_S, "it does not come to its end"
-            if kill_every_s and time.monotonic() - killed_s >= kill_every_s:
-                _kill(readers.pop(0))
-                readers.append(start(site, name))
-                kills, killed_s = kills + 1, time.monotonic()
+            _kill(readers.pop(0))
+            readers.append(start(site, name))
+            kills += 1
         took_s = time.monotonic() - began_s
         for reader in readers:
             reader.join(30)
@@ -77,6 +74,10 @@ def run(site: Site, name: str, *, rows: int, kill_every_s: float = 0.0) -> Run:
     return Run(
         stored=found, counted=done.counts.succeeded, cost_pusd=done.cost_pusd, kills=kills, seconds=took_s
     )
+
+
+def _is_done(ledger: Ledger, name: str) -> bool:
+    return ledger.submission(name).state is SubmissionState.DONE
 
 
 def _kill(reader: ForkServerProcess) -> None:

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from random import Random
@@ -81,6 +81,13 @@ class Letters:
         self.waiting: deque[tuple[TaskName, tuple[str, ...]]] = deque()
         self._names = tuple(names)
         self._rng = rng
+        self._arrived = asyncio.Event()
+
+    async def next(self, *, within_s: float) -> None:
+        """Return when a hint comes, or after some seconds: then others may have left something to do."""
+        self._arrived.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), within_s)
 
     def send(self, task: TaskName, *args: str) -> None:
         """Keep a hint."""
@@ -89,6 +96,7 @@ class Letters:
         for _ in range(2 if self._rng else 1):
             at = self._rng.randrange(len(self.waiting) + 1) if self._rng else len(self.waiting)
             self.waiting.insert(at, (task, args))
+            self._arrived.set()
 
 
 def start(site: Site, *names: str, failpoint: str = "", hands: int = 1, seed: int = 0) -> ForkServerProcess:
@@ -117,7 +125,7 @@ async def _read(site: Site, names: Sequence[str], letters: Letters, hands: int) 
                     await _STEPS[task](services, *args)
                 else:
                     await steps.sweep(services)
-                    await asyncio.sleep(0.01)
+                    await letters.next(within_s=0.01)
 
         await asyncio.gather(*(work() for _ in range(hands)))
 
