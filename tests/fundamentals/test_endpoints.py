@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from tests.fundamentals.endpoint_house import MODEL, accepted, brisk, ended, fail, with_a_model
-from tests.fundamentals.house import House
+from tests.fundamentals.house import House, built
 from vertexq import AsyncClient
 from vertexq.endpoints import OperationState, Resources
 from vertexq.errors import BadInput, IdConflict, NotDone, UnknownOperation
 from vertexq.simulator.faults import Action
+from vertexq.simulator.timing import Timing
 
 DONE, FAILED = OperationState.DONE, OperationState.FAILED
 
@@ -79,6 +83,38 @@ async def test_a_call_whose_answer_is_lost_takes_effect_once(
     assert [one.id for one in endpoint.deployed] == [model_id]
     assert deleted.state is DONE
     assert accepted(house) == {"CreateEndpoint": 1, "DeployModel": 1, "UndeployModel": 1, "Delete": 1}
+
+
+async def test_anothers_deploy_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """Ours got lost on its way, somebody else's runs: it is followed, and then ours is sent again."""
+    async with built(tmp_path, replace(Timing.fast(), deploy_s=0.5)) as slow:
+        house = brisk(slow)
+        ledger, google = house.services.ledger, house.services.endpoints
+        with house.client() as client:
+            made = await ended(house, client.endpoints.create("shop"))
+            fail(house, "deployModel", Action.DROP)
+            ours = client.endpoints.deploy("shop", MODEL)
+            await house.until(lambda: ledger.operation(ours.id).state is OperationState.SENDING)
+            theirs = await google.deploy(made.name, replace(ours.order, deployed_model_id="7"), {})
+            await house.until(lambda: ledger.operation(ours.id).state is OperationState.RUNNING)
+            followed = ledger.operation(ours.id).google_name
+            done = await ended(house, ours)
+
+        endpoint = await google.get(made.name)
+    assert (followed, done.state) == (theirs.name, DONE)
+    assert {one.id for one in endpoint.deployed} == {"7", done.deployed_model_id}
+
+
+async def test_an_operation_that_google_forgot_is_judged_by_the_endpoint(house: House) -> None:
+    """What is there is done; a model that is not is not deployed again by itself."""
+    fail(house, "operations.get", Action.REFUSE, status=404)
+    with house.client() as client:
+        created = await ended(house, client.endpoints.create("shop"))
+        fail(house, "operations.get", Action.REFUSE, status=404)
+        failed = await ended(house, client.endpoints.deploy("shop", "broken"))
+
+    assert (created.state, accepted(house)) == (DONE, {"CreateEndpoint": 1, "DeployModel": 1})
+    assert (failed.state, "order it again" in failed.reason) == (FAILED, True)
 
 
 @pytest.mark.parametrize("status", [429, 503])

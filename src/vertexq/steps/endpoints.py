@@ -160,11 +160,16 @@ async def _look(services: Services, operation: Operation, claim: Claim) -> None:
             f"Google ended it: {now.error}",
             stage=now.stage,
         )
-    elif operation.call != operation.kind.value:  # an undeploy on the way to a delete
+    elif operation.call != operation.kind.value or _is_anothers(operation, now):  # there is more to do
         _ask_the_endpoint(services, operation, claim)
     else:
         said = "; ".join((operation.reason, *now.failures)).removeprefix("; ")
         end(services, operation, claim, OperationState.DONE, said, stage=now.stage)
+
+
+def _is_anothers(operation: Operation, now: LongOperation) -> bool:
+    """Tell whether a deploy that was followed after a lost answer turns out to be somebody else's."""
+    return now.deployed_model_id not in {"", operation.deployed_model_id}
 
 
 async def _forgotten(services: Services, operation: Operation, claim: Claim) -> None:
