@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from tests.fundamentals.house import House
-from tests.fundamentals.table_house import asked, asking, filled, submitted
+from tests.fundamentals.table_house import MODEL, SOURCE, asked, asking, filled, submitted
 from vertexq import SubmissionState
+from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
+from vertexq.states import BatchState
+from vertexq.steps import stage
 
 INSERT, QUERY = "bigquery.jobs.insert", "bigquery.jobs.query"
 
@@ -67,3 +70,37 @@ async def test_rights_that_lack_are_a_persons_business(house: House) -> None:
 
     assert parked.state is SubmissionState.PARKED, parked.reason
     assert (done.state, done.counts.succeeded) == (SubmissionState.DONE, 5), done.reason
+
+
+async def test_a_staged_table_that_is_gone_is_not_sent(house: House) -> None:
+    """A job would fail for want of it; a person is told instead, and nothing is paid for."""
+    await filled(house, asked(3))
+    with house.client() as client:
+        sent = client.submit(SOURCE, model=MODEL, store="results")
+    await stage(house.services, sent.id)
+    (batch,) = house.services.ledger.batches(sent.id)
+    await asking(house, lambda google: google.delete_table(batch.input_uri.removeprefix("bq://")))
+
+    status = await house.until_rest(sent.id)
+
+    assert (status.state, house.simulator.accepted) == (SubmissionState.PARKED, [])
+    assert "was replaced or deleted after it had been checked" in status.reason
+
+
+async def test_rows_of_an_expired_table_end_as_they_are(house: House) -> None:
+    """They cannot be tried again; the reason says so, and every row is accounted for."""
+    await filled(house, asked(6))
+    house.simulator.behaviours.set(Behaviour(quota_rows=0.5), match="-0")
+    patient = house.with_options(retry_rounds=1, retry_wait_s=0.01)
+    with house.client() as client:
+        sent = client.submit(SOURCE, model=MODEL, store="results")
+    await patient.until(lambda: bool(house.services.ledger.batches(sent.id)[:1] and house.simulator.accepted))
+    (batch,) = house.services.ledger.batches(sent.id)
+    await patient.until(lambda: house.services.ledger.batch(batch.id).state is BatchState.INGESTED)
+    await asking(house, lambda google: google.delete_table(batch.input_uri.removeprefix("bq://")))
+
+    status = await patient.until_rest(sent.id)
+
+    assert status.state is SubmissionState.DONE
+    assert (status.counts.total, status.counts.failed > 0) == (6, True)
+    assert "staged tables are kept for 30 days" in house.services.ledger.batch(batch.id).reason

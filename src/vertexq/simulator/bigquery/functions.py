@@ -9,18 +9,11 @@ import importlib
 from typing import Any
 
 _PARSED = "TRY_CAST(value AS JSON)"
-_NO_SCALAR = "('OBJECT', 'ARRAY', 'NULL')"
 _BODIES = {
     "gsql_parse_json(value)": _PARSED,
     "gsql_json_query(value, path)": f"json_extract({_PARSED}, path)",
-    "gsql_json_value(value, path)": (
-        f"CASE WHEN json_type({_PARSED}, path) NOT IN {_NO_SCALAR} "
-        f"THEN json_extract_string({_PARSED}, path) END"
-    ),
-    "gsql_json_array(value, path)": (
-        f"CASE WHEN json_type({_PARSED}, path) = 'ARRAY' "
-        f"THEN CAST(json_extract({_PARSED}, path) AS JSON[]) END"
-    ),
+    "gsql_json_value(value, path)": f"json_value({_PARSED}, path) ->> '$'",
+    "gsql_json_array(value, path)": f"TRY_CAST(json_extract({_PARSED}, path) AS JSON[])",
     "gsql_json_type(value)": (
         "CASE json_type(value) WHEN 'VARCHAR' THEN 'string' WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN "
         "'array' WHEN 'NULL' THEN 'null' WHEN 'BOOLEAN' THEN 'boolean' "
