@@ -103,6 +103,16 @@ async def test_what_is_always_lost_is_asked_for_three_times(brisk: House) -> Non
     assert len(brisk.simulator.online_calls) == 3 * rows
 
 
+async def test_rows_that_take_a_whole_slice_do_not_go_on_for_ever(brisk: House) -> None:
+    """A slice that brings no row further counts like a way through all of them."""
+    short = brisk.with_options(slice_s=0.0)
+    short.simulator.behaviours.set(Behaviour(quota_rows=1.0), match="online")
+    outcomes = await finished(short)
+
+    rows = batches_of(short, "one")[1].rows
+    assert (outcomes[Outcome.FAILED], short.simulator.online_calls) == (rows, [])
+
+
 async def test_doubled_and_lost_hints_ask_for_nothing_twice(brisk: House) -> None:
     """Every step may come twice, in any order, or only from the sweeper."""
     muddled = await finished(brisk.muddled(Random(3)), "muddled")

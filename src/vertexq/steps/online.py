@@ -47,6 +47,7 @@ OUTAGE_WAIT_S = 15.0
 class _Pass:
     """One way through a batch's rows: those that must be asked for again, and what stood in the way."""
 
+    written: int = 0
     later: int = 0
     held: int = 0
     why: str = ""
@@ -102,7 +103,7 @@ async def _go_on(services: Services, batch: Batch, claim: Claim) -> None:
         _end(services, batch, claim, JobState.CANCELLED)
     elif done.held:
         _wait(services, batch, claim, OUTAGE_WAIT_S, done.why)
-    elif done.over:
+    elif done.over and (done.written or not done.later):
         _wait(services, batch, claim, 0.0, "")
         services.hints.send(TaskName.ONLINE, batch.id)
     elif done.later:
@@ -166,6 +167,7 @@ async def _write(
 
 def _note(done: _Pass, said: Sequence[Outcome]) -> None:
     for one in said:
+        done.written += bool(one.line)
         if one.error is not None:
             done.held += one.is_held
             done.later += not one.is_held
