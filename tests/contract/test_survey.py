@@ -168,6 +168,25 @@ async def test_a_model_that_is_there_is_fine(field: Field, model: str) -> None:
     assert (await field.surveyor.model("us-central1", model)).weight is Weight.FINE
 
 
+@pytest.mark.parametrize("location", ["global", "europe-west4"])
+async def test_a_place_where_a_model_has_no_jobs_is_an_error(field: Field, location: str) -> None:
+    """Google is not asked: the family knows where its jobs run."""
+    found = await field.surveyor.model(location, "projects/demo/locations/us-central1/models/17")
+
+    assert found.weight is Weight.ERROR
+    assert field.simulator.faults.log("*models.get") == []
+
+
+async def test_an_endpoint_is_looked_at_for_what_it_serves(field: Field) -> None:
+    """One that is not there is an error: its jobs could name no model."""
+    endpoint = "projects/demo/locations/us-central1/endpoints/99"
+
+    found = await field.surveyor.model("us-central1", endpoint)
+
+    assert found.weight is Weight.ERROR
+    assert "99" in found.text
+
+
 @pytest.mark.parametrize(
     "model", ["gemini-1.5-flash", "gemini-1.5-flash-002", "projects/demo/locations/us-central1/models/gone"]
 )
