@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -50,12 +50,22 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> str:
+def new_postgres_url(postgres: Postgres) -> Callable[[], str]:
+    """Return what makes an empty database of the test's own and returns its URL."""
+
+    def new() -> str:
+        name = f"test_{next(_numbers)}"
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+        return postgres.database_url(name)
+
+    return new
+
+
+@pytest.fixture
+def postgres_url(new_postgres_url: Callable[[], str]) -> str:
     """Return the URL of an empty database of the test's own."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
-    return postgres.database_url(name)
+    return new_postgres_url()
 
 
 @pytest.fixture(scope="session")
