@@ -5,9 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tests.fundamentals.house import House
-from tests.fundamentals.table_house import REQUESTS, asked, filled, request, run_sql, staged_tables, submitted
+from tests.fundamentals.table_house import (
+    MODEL,
+    REQUESTS,
+    SOURCE,
+    asked,
+    filled,
+    request,
+    run_sql,
+    staged_tables,
+    submitted,
+)
 from vertexq import Policy, Result, Status, SubmissionState
 from vertexq.simulator.behaviour import Behaviour
+from vertexq.steps import stage
 
 
 def results(house: House, status: Status) -> dict[str, Result]:
@@ -108,9 +119,11 @@ async def test_rows_of_two_tables_are_tried_again_together(house: House) -> None
     await filled(house, asked(12))
     house.simulator.behaviours.set(Behaviour(quota_rows=0.6), match="-0")
     house.simulator.behaviours.set(Behaviour(quota_rows=0.6), match="-1")
-    patient = house.with_options(batch_rows=6, retry_rounds=1, retry_wait_s=0.01, retry_longest_s=0.02)
+    with house.client() as client:
+        sent = client.submit(SOURCE, model=MODEL, store="results")
+    await stage(house.with_options(batch_rows=6).services, sent.id)
 
-    status = await submitted(patient)
+    status = await house.with_options(retry_rounds=1, retry_wait_s=0.01).until_rest(sent.id)
 
     *_, last = house.services.ledger.batches(status.id)
     assert status.counts.succeeded == 12, status.reason

@@ -169,7 +169,7 @@ def _examined(name: str, wanted: Wanted, output: Path | None) -> Examined:
     if not name.strip():
         raise BadSource("an empty name is no file; name a JSON Lines file")
     if "://" in name:
-        raise BadSource(f"{name} is no local file; what is in Cloud Storage is checked when it is staged")
+        raise BadSource(f"{name} is no local file; what is elsewhere is checked when it is staged")
     intake = Intake(
         wanted.family,
         name=name,

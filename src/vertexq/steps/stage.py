@@ -89,10 +89,16 @@ async def _stage(services: Services, submission: Submission, claim: Claim) -> No
         park(services, services.ledger.submission(submission.id), str(error), claim=claim)
     except Cancelled:
         _cancel(services, submission, claim)
+        await _tidy(services, submission)
     else:
         await _run(services, submission, entry, claim)
-        if submission.source_kind is SourceKind.BIGQUERY:
-            await drop_plan(services, submission)
+        await _tidy(services, submission)
+
+
+async def _tidy(services: Services, submission: Submission) -> None:
+    """Delete what nobody needs when a submission is staged, or will not be."""
+    if submission.source_kind is SourceKind.BIGQUERY:
+        await drop_plan(services, submission)
 
 
 def _begun(services: Services, submission: Submission, claim: Claim) -> Submission:

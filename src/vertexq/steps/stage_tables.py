@@ -7,9 +7,13 @@ under a name and a job id that follow from them, and one that is there is left a
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import islice
 
 import orjson
 
@@ -31,6 +35,9 @@ from vertexq.steps.stage_sources import Replaced
 from vertexq.steps.table_inputs import COPY_S, KEPT_S, TableInput
 from vertexq.steps.table_pins import Pin, answer_of, form_of, looked_at, pages, pin_of, pinned_table
 from vertexq.steps.table_sql import TablePlan
+
+AHEAD = 4
+"""How many tables are made at a time, while the manifest of one is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +69,13 @@ async def staged_plan(services: Services, submission: Submission) -> Staging:
 
 async def enter_tables(services: Services, submission: Submission, staging: Staging, entry: Entering) -> None:
     """Make a table for each job, write its manifest and enter it; rows with a fault have manifests only."""
-    limit, good = staging.pin.rows_limit, staging.good
-    for begin in range(0, good, limit):
-        end = min(begin + limit, good)
-        part, size_bytes = await _part(services, submission, staging, begin, end)
-        try:
-            made = await _table(services, submission, staging, begin, end, ordinal=entry.batches)
-        except BaseException:
-            part.close()
-            raise
-        reach(Failpoint.TABLE_PART_MADE)
-        await entry.put(part, replace(made, size_bytes=size_bytes))
-    for begin in range(good, good + staging.bad, limit):
-        part, _ = await _part(services, submission, staging, begin, min(begin + limit, good + staging.bad))
+    async with aclosing(_tables(services, submission, staging)) as tables:
+        async for begin, end, made in tables:
+            reach(Failpoint.TABLE_PART_MADE)
+            part, size_bytes = await _part(services, submission, staging, begin, end)
+            await entry.put(part, replace(made, size_bytes=size_bytes))
+    for begin, end in _cuts(staging.good, staging.good + staging.bad, staging.pin.rows_limit):
+        part, _ = await _part(services, submission, staging, begin, end)
         await entry.put(part)
 
 
@@ -176,7 +177,7 @@ async def _part(
             for key, given, most, held, fault, text in page.rows:
                 number, size_bytes = number + 1, size_bytes + held
                 if fault is not None:
-                    part.set_aside([aside(key, number, plan.checks[fault].reason)])
+                    part.set_aside([aside(key, number, plan.checks[int(fault)].reason)])
                     continue
                 sent = None if family.wire.key else request({family_column: text})
                 line = b"" if sent is None else orjson.dumps(sent) + b"\n"
@@ -185,7 +186,39 @@ async def _part(
     except BaseException:
         part.close()
         raise
+    if part.rows != end - begin:
+        part.close()
+        raise Replaced(f"the copy of {submission.source} was changed")
     return part, size_bytes
+
+
+async def _tables(
+    services: Services, submission: Submission, staging: Staging
+) -> AsyncGenerator[tuple[int, int, TableInput]]:
+    """Yield the tables of all jobs with the numbers of their rows; some are made while one is looked at."""
+    cuts = enumerate(_cuts(0, staging.good, staging.pin.rows_limit))
+    making: deque[tuple[int, int, asyncio.Task[TableInput]]] = deque()
+
+    def begin_more() -> None:
+        for ordinal, (begin, end) in islice(cuts, AHEAD - len(making)):
+            made = _table(services, submission, staging, begin, end, ordinal=ordinal)
+            making.append((begin, end, asyncio.create_task(made)))
+
+    try:
+        begin_more()
+        while making:
+            begin, end, task = making.popleft()
+            begin_more()
+            yield begin, end, await task
+    finally:
+        tasks = [task for _, _, task in making]
+        for task in tasks:
+            task.cancel()  # its job goes on in BigQuery, and is found by its id
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _cuts(begin: int, end: int, limit: int) -> list[tuple[int, int]]:
+    return [(at, min(at + limit, end)) for at in range(begin, end, limit)]
 
 
 async def _table(
