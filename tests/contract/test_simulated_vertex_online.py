@@ -93,3 +93,15 @@ def test_a_model_that_is_not_there_is_not_found(client: Api) -> None:
     """By Google's name for it."""
     with pytest.raises(errors.ClientError, match="NOT_FOUND"):
         client.models.generate_content(model="gemini-does-not-exist", contents="Say one")
+
+
+@pytest.mark.parametrize(
+    ("model", "verb"), [("gemini-embedding-001", "embedContent"), ("text-embedding-005", "predict")]
+)
+def test_genai_gets_a_vector(simulator: Simulator, client: Api, model: str, verb: str) -> None:
+    """Each model by the method that the client takes for it; the same text has the same vector."""
+    first, again = (client.models.embed_content(model=model, contents="Say one") for _ in range(2))
+
+    assert len(first.embeddings[0].values) in {768, 3072}
+    assert first.embeddings[0].values == again.embeddings[0].values
+    assert [call.verb for call in simulator.online_calls] == [verb] * 2

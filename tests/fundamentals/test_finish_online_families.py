@@ -60,10 +60,13 @@ async def test_a_failed_embedding_keeps_googles_words(house: House) -> None:
     check_sums(house, "one")
 
 
-async def test_a_tuned_model_is_asked_through_an_endpoint_that_serves_it(house: House) -> None:
-    """The endpoint is looked up at the model."""
+@pytest.mark.parametrize("dedicated", [False, True])
+async def test_a_tuned_model_is_asked_through_an_endpoint_that_serves_it(
+    house: House, *, dedicated: bool
+) -> None:
+    """The endpoint is looked up at the model, and asked at its own host when it has one."""
     house.simulator.behaviours.set(FEW)
-    await deployed(house, "chat")
+    await deployed(house, "chat", dedicated=dedicated)
     with house.client() as client:
         client.submit(PROMPTS, model=OWN, store="results", id="one", finish_online=30)
         status = await house.until_rest("one")
@@ -91,12 +94,12 @@ async def test_a_tuned_model_without_an_endpoint_waits_for_one(house: House) -> 
     check_sums(house, "one")
 
 
-async def deployed(house: House, name: str) -> None:
+async def deployed(house: House, name: str, *, dedicated: bool = False) -> None:
     """Have an endpoint that serves the tuned model."""
     endpoint = f"{HERE}/endpoints/{name}"
     async with Transport(await default_tokens(emulator=True)) as transport:
         there = Endpoints(transport, endpoint=house.simulator.url)
-        made = checked(EndpointOrder(kind=OperationKind.CREATE, endpoint=endpoint))
+        made = checked(EndpointOrder(kind=OperationKind.CREATE, endpoint=endpoint, dedicated=dedicated))
         await done(there, await there.create(made))
         order = EndpointOrder(
             kind=OperationKind.DEPLOY,

@@ -71,10 +71,16 @@ class Online:
         return await self._call(name, "predict", body, deadline_s, host=dedicated_dns)
 
     async def generate(
-        self, name: str, request: Mapping[str, object], *, deadline_s: float = DEADLINE_S
+        self,
+        name: str,
+        request: Mapping[str, object],
+        *,
+        deadline_s: float = DEADLINE_S,
+        dedicated_dns: str = "",
     ) -> OnlineAnswer:
         """Return the ``GenerateContentResponse`` to a ``GenerateContentRequest``."""
-        return await self._call(name, "generateContent", orjson.dumps(request), deadline_s)
+        body = orjson.dumps(request)
+        return await self._call(name, "generateContent", body, deadline_s, host=dedicated_dns)
 
     async def embed(
         self, name: str, request: Mapping[str, object], *, deadline_s: float = DEADLINE_S

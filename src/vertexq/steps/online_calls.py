@@ -31,7 +31,8 @@ _BAD_REQUEST, _NO_ANSWER = 400, 504
 class Target:
     """Whom the rows of a batch are sent to, and how.
 
-    ``at_once`` calls are under way at the same time, each for at most ``deadline_s`` seconds.
+    ``at_once`` calls are under way at the same time, each for at most ``deadline_s`` seconds. A dedicated
+    endpoint has a host of its own.
     """
 
     online: Online
@@ -40,6 +41,7 @@ class Target:
     parameters: Fields
     at_once: int
     deadline_s: float
+    dedicated_dns: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,8 @@ async def _called(target: Target, line: Fields) -> OnlineAnswer:
     request = target.way.request(line)
     match target.way.verb:
         case Verb.GENERATE:
-            return await online.generate(name, request, deadline_s=deadline_s)
+            host = target.dedicated_dns
+            return await online.generate(name, request, deadline_s=deadline_s, dedicated_dns=host)
         case Verb.EMBED:
             return await online.embed(name, request, deadline_s=deadline_s)
         case Verb.PREDICT:

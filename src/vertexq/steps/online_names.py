@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vertexq.errors import BadInput
 from vertexq.families import family_for
-from vertexq.families.online import OnlineWay
 from vertexq.families.own_models import OwnName
 from vertexq.google.online import online_name
 from vertexq.model import Batch
@@ -18,20 +19,24 @@ async def target_of(services: Services, batch: Batch) -> Target:
     if way is None:
         raise BadInput(f"models such as {batch.model} answer no online calls; cancel the submission")
     submission = services.ledger.submission(batch.submission_id)
-    return Target(
+    options = services.options
+    target = Target(
         online=services.online,
         way=way,
-        name=await _name(services, batch, way, submission.model),
+        name="",
         parameters=way.parameters(submission.parameters),
-        at_once=services.options.online_at_once,
-        deadline_s=services.options.online_deadline_s,
+        at_once=options.online_at_once,
+        deadline_s=options.online_deadline_s,
     )
-
-
-async def _name(services: Services, batch: Batch, way: OnlineWay, submitted: str) -> str:
-    """Return the full name; the endpoint that was submitted, or one that serves the model."""
     if not way.by_endpoint:
-        return online_name(batch.project, batch.location, batch.model)
+        return replace(target, name=online_name(batch.project, batch.location, batch.model))
+    name = await _endpoint(services, batch, submission.model)
+    host = (await services.endpoints.get(name)).dedicated_dns
+    return replace(target, name=name, dedicated_dns=host)
+
+
+async def _endpoint(services: Services, batch: Batch, submitted: str) -> str:
+    """Return the full name of the endpoint that was submitted, or of one that serves the model."""
     own = OwnName.parse(submitted)
     if own is not None and own.is_endpoint:
         return submitted

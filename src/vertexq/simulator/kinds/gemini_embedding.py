@@ -109,9 +109,16 @@ def _line(request: Json) -> bytes:
     return orjson.dumps({"key": "online", "request": request})
 
 
+def _said(row: Json) -> object:
+    """Return the answer to an online call, which counts tokens in ``usageMetadata`` only."""
+    response = dict(cast("Json", row["response"]))
+    count = response.pop("tokenCount", None)
+    return response if count is None else {**response, "usageMetadata": {"promptTokenCount": int(str(count))}}
+
+
 KIND = Kind(
     name="gemini-embedding",
     importer=_importer,
     answerer=Answerer,
-    online=OnlineForm(verb="embedContent", line=_line, said=lambda row: row["response"]),
+    online=OnlineForm(verb="embedContent", line=_line, said=_said),
 )
