@@ -14,6 +14,7 @@ import pytest
 from tests.acceptance.families_house import OWN_MODELS, FamiliesHouse
 from tests.contract.bigquery_client import PROJECT, Api, bigquery, client_for
 from vertexq import BadInput, Policy, Status, SubmissionState
+from vertexq.embedded.process import await_true
 from vertexq.model import Batch
 
 HOME = f"{PROJECT}.families"
@@ -247,17 +248,14 @@ def test_it_runs_elsewhere(house: FamiliesHouse, name: str, location: str) -> No
 def test_an_endpoint_stands_for_the_model_behind_it(house: FamiliesHouse) -> None:
     """The job names the model that is deployed there."""
     place = f"/v1/{OWN_MODELS.removesuffix('/models')}"
-    house.post(f"{place}/endpoints?endpointId=tuned-shop", {"displayName": "shop"})
+    ended(house, house.post(f"{place}/endpoints?endpointId=tuned-shop", {"displayName": "shop"}))
     deployed = {
         "model": f"{OWN_MODELS}/19",
         "displayName": "m",
         "id": "7",
         "automaticResources": {"minReplicaCount": 1},
     }
-    house.post(f"{place}/endpoints/tuned-shop:deployModel", {"deployedModel": deployed})
-    served = house.get(f"{place}/endpoints/tuned-shop")
-    while not served.get("deployedModels"):
-        served = house.get(f"{place}/endpoints/tuned-shop")
+    ended(house, house.post(f"{place}/endpoints/tuned-shop:deployModel", {"deployedModel": deployed}))
 
     ran = house.run(["Say a"], model=f"{place.removeprefix('/v1/')}/endpoints/tuned-shop")
 
@@ -265,19 +263,21 @@ def test_an_endpoint_stands_for_the_model_behind_it(house: FamiliesHouse) -> Non
     assert [create["model"].partition("@")[0].rpartition("/")[2] for create in house.creates(ran)] == ["19"]
 
 
+def ended(house: FamiliesHouse, operation: Mapping[str, Any]) -> None:
+    """Wait for a long-running operation of Google's."""
+    path = f"/v1/{operation['name']}"
+    assert await_true(lambda: bool(house.get(path).get("done")), timeout_s=20), operation
+
+
 @pytest.mark.parametrize("name", ["gemini", "gemini-tuned"])
 def test_an_output_is_resumed(house: FamiliesHouse, name: str) -> None:
     """Rows that were answered are taken over and cost nothing; the others run."""
-    label = {"resume": name}
     house.behave(f"resume={name}", server_error_rows=0.4, timing={"pending_s": 0.05, "run_s": 0.05})
-    asked: dict[str, Any] = {"model": CASES[name].model, "store": "results"}
-    with house.client() as client:
-        first = client.submit([CASES[name].row(number) for number in range(50)], labels=label, **asked)
-        while not (directory := house.batches(first.id) and house.batches(first.id)[0].output_directory):
-            client.get(first.id)
-        client.wait(first.id, timeout_s=60)
+    model, rows = CASES[name].model, [CASES[name].row(number) for number in range(50)]
+    first = house.run(rows, model=model, labels={"resume": name})
+    directory = first.batches[0].output_directory
 
-    ran = house.run(f"{directory}/", policy=Policy(resume=True), **{**asked, "store": "results"})
+    ran = house.run(f"{directory}/", model=model, policy=Policy(resume=True))
 
     free = [key for key, result in ran.results.items() if result.cost_usd == 0]
     assert ran.status.counts.succeeded == len(ran.results) == 50
