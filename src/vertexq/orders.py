@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from vertexq.errors import BadInput, BadSource
-from vertexq.families import family_of, gemini_embedding, named_by
+from vertexq.families import family_of, named_by
 from vertexq.ids import checked_submission_id, new_submission_id
 from vertexq.model import Estimate, NewSubmission, Policy, SourceKind, Terms
 from vertexq.places import check_labels, check_place
@@ -107,9 +107,8 @@ class Order:
 
     def with_options_form(self, form: str) -> Order:
         """Return the order under a setting of how options of embeddings are written; its own word wins."""
-        if family_of(self.model, self.family).name != gemini_embedding.NAME:
-            return self
-        return replace(self, parameters=gemini_embedding.with_form(self.parameters, form.lower()))
+        family = family_of(self.model, self.family)
+        return replace(self, parameters=family.with_form(self.parameters, form.lower()))
 
     def with_tenant(self, tenant: str, *, label: str) -> Order:
         """Return the order of a tenant, which is the value of a label: ``tenant``, or what the label says."""

@@ -22,6 +22,11 @@ def nothing(_fields: Mapping[str, bytes]) -> Iterator[Flaw]:
     return iter(())
 
 
+def unmended(_name: str, value: Any) -> tuple[Any, tuple[str, ...]]:
+    """Repair nothing: no harmless defects of such requests are known."""
+    return value, ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRules:
     """A family's rules.
@@ -42,7 +47,7 @@ class FieldRules:
     check: Callable[[str, object], Iterator[Flaw]]
     check_names: Callable[[Collection[str]], Iterator[Flaw]]
     weigh: Callable[[str, object], Weight]
-    mend: Callable[[str, Any], tuple[Any, tuple[str, ...]]]
+    mend: Callable[[str, Any], tuple[Any, tuple[str, ...]]] = unmended
     imported: bool = True
     check_others: Callable[[Mapping[str, bytes]], Iterator[Flaw]] = nothing
     text_field: str = "prompt"

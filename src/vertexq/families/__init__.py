@@ -66,6 +66,11 @@ def named_by(model: str) -> str:
     return next((family.name for family in FAMILIES if family.accepts(model)), "")
 
 
+def family_made_as(source_type: str) -> Family | None:
+    """Return the family of models that Google says were made so; None for a word that decides nothing."""
+    return next((one for one in FAMILIES if one.made and one.made.source_type == source_type), None)
+
+
 def family_named(name: str) -> Family:
     """Return a family by its name; raise ``BadInput`` for one that there is not."""
     for family in FAMILIES:
@@ -80,4 +85,13 @@ def family_for(record: OfFamily) -> Family:
     return family_of(record.model, record.family)
 
 
-__all__ = ["FAMILIES", "FAMILY_JOBS", "Family", "family_for", "family_named", "family_of", "named_by"]
+__all__ = [
+    "FAMILIES",
+    "FAMILY_JOBS",
+    "Family",
+    "family_for",
+    "family_made_as",
+    "family_named",
+    "family_of",
+    "named_by",
+]

@@ -7,6 +7,7 @@ instance that comes back with it. What comes back is read in ``automl_reading``.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from typing import Any, cast
 
 from vertexq.check.base import FieldRules, Weight
@@ -14,7 +15,7 @@ from vertexq.check.faults import Flaw, Rule, shown
 from vertexq.errors import BadInput
 from vertexq.families.automl_reading import reading
 from vertexq.families.base import Family, NoRequest, Parameters, Row
-from vertexq.families.own_models import elsewhere, is_own
+from vertexq.families.own_models import Made, OwnName, in_its_region_only
 from vertexq.families.wire import Fields, Wire
 
 MIME_TYPES = {
@@ -31,6 +32,7 @@ MIME_TYPES = {
 """What an object's ending says, for each kind that Google takes (``ImageClassificationPredictionInstance``,
 discovery document of aiplatform v1, revision 20261106)."""
 
+MADE = Made(source_type="AUTOML", said="an AutoML model")
 _FIELDS = ("content", "mimeType")
 _FORM = '"content" (gs://bucket/image.jpg)'
 
@@ -125,18 +127,9 @@ def parameters(given: Parameters) -> Parameters:
     return dict(given)
 
 
-def refusal(model: str, location: str) -> str:
-    """Say why jobs of a model cannot run in a location; "" when they can."""
-    if location == "global":
-        return (
-            "an AutoML model has no batch jobs on global; give the region that the model is in, and stage in "
-            "a bucket there"
-        )
-    return elsewhere(model, location)
-
-
 def _takes(model: str) -> bool:
-    return is_own(model) and "/endpoints/" not in model
+    own = OwnName.parse(model)
+    return own is not None and not own.is_endpoint
 
 
 def _no_model(_model: str) -> bool:
@@ -147,10 +140,6 @@ def _no_model(_model: str) -> bool:
 def _weigh(_name: str, _value: object) -> Weight:
     """Weigh nothing: images are not paid for by tokens."""
     return Weight()
-
-
-def _mend(_name: str, value: Any) -> tuple[Any, tuple[str, ...]]:
-    return value, ()
 
 
 def _estimate(_request: Mapping[str, Any]) -> tuple[int, int]:
@@ -183,13 +172,13 @@ FAMILY = Family(
         check=check,
         check_names=check_names,
         weigh=_weigh,
-        mend=_mend,
         imported=False,
     ),
     estimate=_estimate,
     wire=Wire(key="", request_of=_of_line, echo=_echo),
     slots=5,  # jobs at once (the same page)
-    refusal=refusal,
+    made=MADE,
+    refusal=partial(in_its_region_only, MADE),
     same_region=True,  # googleapis/python-aiplatform#885
     parameters=parameters,
     job_parameters=dict,

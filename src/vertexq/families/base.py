@@ -9,6 +9,7 @@ from typing import Any
 from vertexq.check.base import FieldRules
 from vertexq.errors import BadInput
 from vertexq.families.online import OnlineWay
+from vertexq.families.own_models import Made
 from vertexq.families.table_checks import ABSENT, EMPTY_TEXT, NO_OBJECT, TableCheck
 from vertexq.families.wire import Wire
 from vertexq.rows import Read, ReadContext
@@ -27,14 +28,12 @@ class TableForm:
     """What a job of the family reads and writes in BigQuery.
 
     ``column`` of the input table holds the request; ``reserved`` are names that a table must not have.
-    ``names_table`` says that a job may be told which table to write. ``checks`` tell rows that cannot be
-    sent, beside those without a request; ``output_tokens`` is the SQL of the most tokens that a row may
-    answer, 0 when it sets no limit.
+    ``checks`` tell rows that cannot be sent, beside those without a request; ``output_tokens`` is the SQL of
+    the most tokens that a row may answer, 0 when it sets no limit.
     """
 
     column: str
     reserved: frozenset[str]
-    names_table: bool = True
     checks: tuple[TableCheck, ...] = ()
     output_tokens: str = "0"
 
@@ -57,6 +56,16 @@ def anywhere(_model: str, _location: str) -> str:
 def fitting(_model: str, _parameters: Parameters) -> str:
     """Find nothing that a model would leave unused."""
     return ""
+
+
+def in_rows(_parameters: Parameters) -> Parameters:
+    """Return no parameters for a job: all that is asked for stands in its rows."""
+    return {}
+
+
+def in_one_form(given: Parameters, _form: str) -> Parameters:
+    """Return parameters as they are: what they ask for is written in one way only."""
+    return given
 
 
 def without_parameters(parameters: Parameters) -> Parameters:
@@ -83,10 +92,10 @@ class Family:
     that it accepts). ``slots`` is how many jobs may run at once in a project
     (None: the setting), ``refusal`` says why jobs of a model cannot run in a location ("" when they can).
     ``parameters`` checks what may be set for all rows together, or raises ``BadInput``; ``job_parameters``
-    returns what of it belongs into the job; ``misfit`` says which of it a model would leave unused. Of a
-    family that ``writes_text`` answers have output tokens. ``object_row`` returns the row that an object in
-    Cloud Storage is itself, by its address, or None for one that holds rows. ``tables`` is None when a job
-    reads and writes no BigQuery.
+    returns what of it belongs into the job; ``with_form`` returns it with the form of options that a setting
+    says; ``misfit`` says which of it a model would leave unused. Of a family that ``writes_text`` answers
+    have output tokens. ``object_row`` returns the row that an object in Cloud Storage is itself, by its
+    address, or None for one that holds rows. ``tables`` is None when a job reads and writes no BigQuery.
     """
 
     name: str
@@ -103,12 +112,14 @@ class Family:
     refusal: Callable[[str, str], str] = anywhere
     same_region: bool = False  # Google wants the buckets in the jobs' region
     parameters: Callable[[Parameters], Parameters] = without_parameters
-    job_parameters: Callable[[Parameters], Parameters] = without_parameters
+    job_parameters: Callable[[Parameters], Parameters] = in_rows
+    with_form: Callable[[Parameters, str], Parameters] = in_one_form
     misfit: Callable[[str, Parameters], str] = fitting
     requesting: Callable[[Parameters], Request] | None = None
     writes_text: bool = True
     naming: Callable[[str, Request], Request] | None = None  # for requests that hold the model's name
     takes: Callable[[str], bool] | None = None
+    made: Made | None = None  # what Google says of its models, which are a project's own
     object_row: Callable[[str], Mapping[str, Any] | None] | None = None
     tables: TableForm | None = None
     online: OnlineWay | None = None  # how rows are answered without a job; None: they are not

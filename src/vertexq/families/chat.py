@@ -112,11 +112,6 @@ def estimated(weights: list[Weight]) -> tuple[int, int]:
     return -(-text_bytes // BYTES_PER_TOKEN) + media, sum(weight.output_tokens for weight in weights)
 
 
-def unmended(_name: str, value: Any) -> tuple[Any, tuple[str, ...]]:
-    """Repair nothing: no harmless defects of these requests are known."""
-    return value, ()
-
-
 def _weight(value: object) -> tuple[int, int]:
     """Return (bytes of text, number of media) of a text, a message, a block, or a list of them."""
     if isinstance(value, str):

@@ -118,10 +118,6 @@ def _lacking(name: str, mend: str) -> TableCheck:
     )
 
 
-def _nothing(_given: Parameters) -> Parameters:
-    return {}
-
-
 FAMILY = Family(
     name="claude",
     example="anthropic/claude-sonnet-4-5",
@@ -141,7 +137,6 @@ FAMILY = Family(
         check=check,
         check_names=check_names,
         weigh=weigh,
-        mend=chat.unmended,
         imported=False,
     ),
     estimate=estimate,
@@ -149,7 +144,6 @@ FAMILY = Family(
     slots=4,  # jobs at once in a project (the same page)
     refusal=partial(in_a_region_only, "Claude models"),
     parameters=parameters,
-    job_parameters=_nothing,
     tables=TableForm(
         column="request",
         reserved=frozenset({"response", "status"}),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from vertexq.families.base import Family, NoRequest, Parameters, Request, Row
 from vertexq.families.gemini_embedding_reading import reading
@@ -24,10 +24,9 @@ from vertexq.families.gemini_embedding_rules import (
     parameters,
 )
 from vertexq.families.online import Fields, OnlineWay, Verb
-from vertexq.families.text_embedding import for_job, taken
+from vertexq.families.text_embedding import taken
 from vertexq.families.text_embedding_rules import NO_TEXT, is_text
 
-NAME: Final = "gemini-embedding"
 _MODEL = re.compile(r"gemini-embedding-[A-Za-z0-9._@-]+")
 _PLACES = {  # Google's page on batch embeddings, read 2026-11-21; it is not sure of us-east1
     "gemini-embedding-001": frozenset(
@@ -147,7 +146,7 @@ def online_request(line: Fields) -> Fields:
 
 
 FAMILY = Family(
-    name=NAME,
+    name="gemini-embedding",
     example="gemini-embedding-001",
     accepts=accepts,
     request=request,
@@ -160,7 +159,7 @@ FAMILY = Family(
     refusal=refusal,
     parameters=parameters,
     misfit=misfit,
-    job_parameters=for_job,
+    with_form=with_form,
     writes_text=False,
     online=OnlineWay(verb=Verb.EMBED, request=online_request),
 )

@@ -19,7 +19,6 @@ from vertexq.families.text_embedding_rules import (
     is_text,
     option_flaws,
     title_flaws,
-    unmended,
 )
 
 FLAT: Final = "flat"
@@ -122,7 +121,6 @@ RULES = FieldRules(
     check_names=check_names,
     check_others=check_others,
     weigh=weigh,
-    mend=unmended,
     text_field="content",
     needs_text=True,
 )

@@ -6,33 +6,20 @@ Jobs name models, not endpoints: ``steps/stage_model.py`` looks up the model beh
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from vertexq.families import gemini
 from vertexq.families.online import OnlineWay
-from vertexq.families.own_models import elsewhere, is_own
+from vertexq.families.own_models import Made, in_its_region_only, is_own
 
-_GLOBAL = "global"
-
-
-def refusal(model: str, location: str) -> str:
-    """Say why jobs of a tuned model cannot run in a location; "" when they can.
-
-    There are none on the global endpoint (Google's page on locations, "not supported on global", read
-    2026-11-21).
-    """
-    if location == _GLOBAL:
-        return (
-            "a tuned Gemini model has no batch jobs on global; give the region that the model is in, and "
-            "stage in a bucket there"
-        )
-    return elsewhere(model, location)
-
+MADE = Made(source_type="GENIE", said="a tuned Gemini model")
 
 FAMILY = replace(
     gemini.FAMILY,
     name="gemini-tuned",
     example="projects/P/locations/us-central1/models/1234567890",
     accepts=is_own,
-    refusal=refusal,
+    made=MADE,
+    refusal=partial(in_its_region_only, MADE),
     online=OnlineWay(by_endpoint=True),
 )

@@ -117,10 +117,6 @@ def estimate(request: Mapping[str, Any]) -> tuple[int, int]:
     return chat.estimated([weigh(name, value) for name, value in request.items()])
 
 
-def _nothing(_given: Parameters) -> Parameters:
-    return {}
-
-
 def _body(row: Fields) -> object:
     return row.get("body")
 
@@ -144,7 +140,6 @@ FAMILY = Family(
         check=check,
         check_names=check_names,
         weigh=weigh,
-        mend=chat.unmended,
         imported=False,
     ),
     estimate=estimate,
@@ -157,7 +152,6 @@ FAMILY = Family(
     ),
     refusal=partial(in_a_region_only, "open models"),
     parameters=parameters,
-    job_parameters=_nothing,
     tables=TableForm(
         column="body",
         reserved=frozenset({"response", "id", "error"}),

@@ -37,6 +37,18 @@ class OwnName:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """How models of a family were made.
+
+    ``source_type`` is Google's word for it, ``modelSourceInfo.sourceType`` (discovery document of aiplatform
+    v1, revision 20261106), ``said`` what a person calls such a model.
+    """
+
+    source_type: str
+    said: str
+
+
 def is_own(name: str) -> bool:
     """Tell whether a model is a project's own, or an endpoint of one."""
     return OwnName.parse(name) is not None
@@ -55,6 +67,19 @@ def elsewhere(model: str, location: str) -> str:
         f"the model {own.id} is in {own.location} and its jobs would run in {location}; Google runs them "
         f"where the model is: give the location {own.location}, and stage in a bucket of that region"
     )
+
+
+def in_its_region_only(made: Made, model: str, location: str) -> str:
+    """Say why jobs of a project's own model cannot run in a location, of which global is none; "" otherwise.
+
+    Google's page on locations says "not supported on global" (read 2026-11-21).
+    """
+    if location == "global":
+        return (
+            f"{made.said} has no batch jobs on global; give the region that the model is in, and stage in a "
+            "bucket there"
+        )
+    return elsewhere(model, location)
 
 
 def of_another_project(model: str, project: str) -> str:

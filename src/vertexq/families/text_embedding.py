@@ -82,11 +82,6 @@ def parameters(given: Parameters) -> Parameters:
     return checked_parameters(given, _FIELDS[1:])
 
 
-def for_job(_parameters: Parameters) -> Parameters:
-    """Return nothing: all that is said of embeddings is in the rows."""
-    return {}
-
-
 def accepts(model: str) -> bool:
     """Tell whether ``model`` is a text embedding model: a short name, or a path that ends in one."""
     name = model.rpartition("/")[2]
@@ -125,7 +120,6 @@ FAMILY = Family(
     wire=Wire(key="", head=b"", middle=b"", request_of=lambda line: line, echo=_instance, retyped=retyped),
     slots=1,  # "You can run only one batch response job at a time" (the same page)
     parameters=parameters,
-    job_parameters=for_job,
     writes_text=False,
     online=OnlineWay(verb=Verb.PREDICT, request=lambda line: line, answered=_answered, failed=_failed),
     tables=TableForm(column="content", reserved=frozenset({"predictions", "status"})),

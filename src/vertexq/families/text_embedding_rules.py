@@ -109,11 +109,6 @@ def checked_parameters(given: Mapping[str, Any], known: Collection[str]) -> Mapp
     return given
 
 
-def unmended(_name: str, value: Any) -> tuple[Any, tuple[str, ...]]:
-    """Mend nothing: these requests have no harmless defects."""
-    return value, ()
-
-
 def _value(text: bytes) -> object:
     """Return what a field holds; its own check has said so already when it cannot be read."""
     try:
@@ -130,7 +125,6 @@ RULES = FieldRules(
     check_names=check_names,
     check_others=check_others,
     weigh=weigh,
-    mend=unmended,
     text_field="content",
     needs_text=True,
 )

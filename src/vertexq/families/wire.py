@@ -46,6 +46,11 @@ class Wire:
         """Return how a key of ours looks in an output line: looking for it is cheaper than parsing."""
         return self.head[1:] + b"r"
 
+    @property
+    def column(self) -> str:
+        """Return what the column of a table with our keys is called, also where lines carry none."""
+        return self.key or "key"
+
     def line(self, index: int, key: str, request: bytes) -> bytes:
         """Return the input line of row ``index``; staging a million of them has this written out."""
         if not self.key:

@@ -11,18 +11,13 @@ from dataclasses import dataclass, replace
 import structlog
 
 from vertexq.errors import BadInput, NotFound, Refused
-from vertexq.families import family_for
+from vertexq.families import family_for, family_made_as
 from vertexq.families.own_models import OwnName, of_another_project
 from vertexq.google.own_models import OwnModel
 from vertexq.model import Submission
 from vertexq.steps.services import Services
 
 log = structlog.get_logger(__name__)
-
-_FAMILY_OF_SOURCE = {"AUTOML": "automl-image", "GENIE": "gemini-tuned"}
-"""Which family a model is of, by ``modelSourceInfo.sourceType`` (discovery document of aiplatform v1,
-revision 20261106); what else it may say decides nothing."""
-_MADE = {"AUTOML": "an AutoML model", "GENIE": "a tuned generative model"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +83,11 @@ async def _looked_up(services: Services, submission: Submission) -> StagedModel:
 
 
 def _another_kind(model: OwnModel, family: str) -> str:
-    wanted = _FAMILY_OF_SOURCE.get(model.source_type, family)
-    if wanted == family:
+    """Say that Google made a model otherwise than models of a family are; "" when it does not say so."""
+    wanted = family_made_as(model.source_type)
+    if wanted is None or wanted.made is None or wanted.name == family:
         return ""
     return (
-        f"{model.name} is {_MADE[model.source_type]} and was submitted as {family}; submit it again with "
-        f"the family {wanted} (--family {wanted})"
+        f"{model.name} is {wanted.made.said} and was submitted as {family}; submit it again with the family "
+        f"{wanted.name} (--family {wanted.name})"
     )

@@ -109,7 +109,7 @@ def _plan_of(submission: Submission, source: TableRef, pin: Pin) -> TablePlan:
         plan=_at_home(submission, name),
         form=form_of(submission),
         key_column=pin.key_column,
-        wire_key=family_for(submission).wire.key or "key",
+        wire_key=family_for(submission).wire.column,
         at_us=pin.at_us if pin.has_past else None,
         expires_ms=pin.at_us // 1000 + int(KEPT_S * 1000),
         aside=submission.policy.set_aside,

@@ -44,7 +44,7 @@ async def requests(services: Services, batch: Batch) -> AsyncGenerator[tuple[str
     if info is None or form is None:
         raise gone(batch)
     submission = services.ledger.submission(batch.submission_id)
-    sql = in_order(ref, form.column, wire_key_of(batch), is_json=_kind(info, form.column) == "JSON")
+    sql = in_order(ref, form.column, family.wire.column, is_json=_kind(info, form.column) == "JSON")
     make = family.request_for(submission.parameters)
     pages = services.bigquery.query(batch.project, batch.location, sql, (), page_rows=_PAGE_ROWS)
     async with aclosing(pages):
@@ -68,7 +68,7 @@ async def handed_over(
         project=old.project, dataset=old.dataset, table=f"vertexq_in_{batch_id.replace('-', '_')}_{digest}"
     )
     expires_ms = int((services.ledger.now().timestamp() + KEPT_S) * 1000)
-    sql = successor(target, handed, wire_key_of(first), expires_ms=expires_ms)
+    sql = successor(target, handed, family_for(first).wire.column, expires_ms=expires_ms)
     values = [parameter(f"rows_{number}", each.indexes) for number, each in enumerate(handed)]
     await query_once(
         services.bigquery, first.project, first.location, f"vertexq-in-{target.table}",
@@ -81,11 +81,6 @@ async def handed_over(
 def ref_of(address: str) -> TableRef:
     """Return the table at ``bq://project.dataset.table``."""
     return TableRef.parse(address.removeprefix(SCHEME))
-
-
-def wire_key_of(batch: Batch) -> str:
-    """Return what the column with our keys is called."""
-    return family_for(batch).wire.key or "key"
 
 
 def gone(batch: Batch) -> NotFound:

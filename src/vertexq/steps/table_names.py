@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from vertexq.families import family_for
 from vertexq.google.bigquery_messages import TableRef
 from vertexq.google.messages import is_table
 from vertexq.model import Batch, Submission
@@ -20,14 +19,10 @@ _DIGEST_BYTES = 4
 def output_of(batch: Batch, submission: Submission, folder: str, tag: str) -> str:
     """Return where an attempt of a batch writes: a folder of its own, or a table.
 
-    ``folder`` is the batch's (``gs://…/``), ``tag`` the attempt's. Jobs that may not be told a table make one
-    in the dataset.
+    ``folder`` is the batch's (``gs://…/``), ``tag`` the attempt's.
     """
     if not submission.destination:
         return folder + tag
-    tables = family_for(batch).tables
-    if tables is not None and not tables.names_table:
-        return submission.destination
     return f"{submission.destination}.{stem(batch.id, folder)}_{tag.replace('-', '_')}"
 
 

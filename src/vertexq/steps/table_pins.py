@@ -74,7 +74,7 @@ async def looked_at(services: Services, submission: Submission, source: TableRef
     if info is None:
         raise _missing(source)
     why = columns_fault(
-        info.columns, form_of(submission), key_field=submission.key_field, wire_key=family.wire.key or "key"
+        info.columns, form_of(submission), key_field=submission.key_field, wire_key=family.wire.column
     )
     if why:
         raise BadSource(f"bq://{source} cannot be a job's input: {why}; nothing was sent")
