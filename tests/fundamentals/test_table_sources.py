@@ -131,6 +131,21 @@ async def test_rows_of_two_tables_are_tried_again_together(house: House) -> None
     assert sorted(results(house, status)) == sorted(f"k{n}" for n in range(12))
 
 
+async def test_columns_may_have_the_names_of_our_own_statements(house: House) -> None:
+    """None of them is ambiguous there, and all come back with the result."""
+    beside = ("old", "nth", "t", "select", "held", "instance", "predictions", "Größe")
+    rows = [{**row, **dict.fromkeys(beside, "x")} for row in asked(6)]
+    await filled(house, rows, {**REQUESTS, **dict.fromkeys(beside, "STRING")})
+    house.simulator.behaviours.set(Behaviour(quota_rows=0.5), match="-0")
+
+    status = await submitted(house.with_options(retry_rounds=2, retry_wait_s=0.01, retry_longest_s=0.02))
+
+    found = results(house, status)
+    assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, 6), status.reason
+    assert len(house.services.ledger.batches(status.id)) > 1
+    assert found["k4"].extra == {"city": None, "sold": 4, **dict.fromkeys(beside, "x")}
+
+
 async def test_rows_with_faults_are_set_aside(house: House) -> None:
     """The others run; each that does not ends as failed, with the reason, under a key that tells it apart."""
     faulty: list[dict[str, object]] = [
@@ -138,6 +153,7 @@ async def test_rows_with_faults_are_set_aside(house: House) -> None:
         {"key": None, "request": request("nameless")},
         {"key": "empty", "request": None},
         {"key": "role", "request": {"contents": [{"role": "system", "parts": [{"text": "x"}]}]}},
+        {"key": "bare", "request": {"contents": [{"parts": [{"text": "x"}, "y"]}]}},
     ]
     await filled(house, [*asked(3), *faulty])
 
@@ -145,8 +161,9 @@ async def test_rows_with_faults_are_set_aside(house: House) -> None:
 
     found = results(house, status)
     failed = {str(row.error_message): row.key for row in found.values() if not row.ok}
-    assert (status.counts.succeeded, status.counts.failed, len(found)) == (3, 4, 7), status.reason
-    assert {reason.partition(":")[0] for reason in failed} == {"duplicate_key", "key", "request", "role"}
+    rules = {reason.partition(":")[0] for reason in failed}
+    assert (status.counts.succeeded, status.counts.failed, len(found)) == (3, 5, 8), status.reason
+    assert rules == {"duplicate_key", "key", "request", "role", "parts"}
     assert failed["request: there is no request"].startswith("empty~row")
 
 

@@ -27,7 +27,8 @@ class NoRequest(ValueError):
 class TableForm:
     """What a job of the family reads and writes in BigQuery.
 
-    ``column`` of the input table holds the request; ``reserved`` are names that a table must not have.
+    ``column`` of the input table holds the request; ``reserved`` are names that a table must not have, since
+    jobs write columns of these names: each that the family's reader looks at is one of them.
     ``checks`` tell rows that cannot be sent, beside those without a request; ``output_tokens`` is the SQL of
     the most tokens that a row may answer, 0 when it sets no limit.
     """

@@ -10,10 +10,6 @@ from vertexq.families.base import Family
 
 Beside = Callable[[bytes], bytes | None]
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_WRITTEN = frozenset(
-    {"request", "response", "status", "processed_time", "instance", "prediction", "predictions"}
-)
-"""What jobs themselves write into an output line (Google's batch prediction pages, read 2026-11-21)."""
 
 
 def beside_of(family: Family) -> Beside:
@@ -22,15 +18,15 @@ def beside_of(family: Family) -> Beside:
     It returns None for a line that has nothing of the kind, or is no object.
     """
     tables = family.tables
-    ours = {family.wire.key or "key", *((tables.column, *tables.reserved) if tables else ())}
-    own = frozenset(name.casefold() for name in _WRITTEN | ours)
+    own = {family.wire.column, *((tables.column, *tables.reserved) if tables else ())}
+    echoed = "instance" in own
 
     def beside(line: bytes) -> bytes | None:
         try:
             fields = _decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        fields |= _inside(fields)
+        fields |= _inside(fields) if echoed else {}
         kept = {name: value for name, value in fields.items() if name.casefold() not in own}
         return msgspec.json.encode(kept) if kept else None
 

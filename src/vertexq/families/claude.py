@@ -146,7 +146,7 @@ FAMILY = Family(
     parameters=parameters,
     tables=TableForm(
         column="request",
-        reserved=frozenset({"response", "status"}),
+        reserved=frozenset({"response", "status", "processed_time"}),
         checks=(
             list_check("messages"),
             _lacking("max_tokens", "write it into each request: those of a table stay as they are"),

@@ -95,7 +95,7 @@ FAMILY = Family(
     resumes=True,
     tables=TableForm(
         column="request",
-        reserved=frozenset({"response", "status"}),
+        reserved=frozenset({"response", "status", "processed_time"}),
         checks=GEMINI_CHECKS,
         output_tokens=GEMINI_TOKENS,
     ),

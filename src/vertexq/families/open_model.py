@@ -154,7 +154,7 @@ FAMILY = Family(
     parameters=parameters,
     tables=TableForm(
         column="body",
-        reserved=frozenset({"response", "id", "error"}),
+        reserved=frozenset({"response", "id", "error", "status", "processed_time"}),
         checks=(list_check("messages"),),
         output_tokens=first_number("$.max_completion_tokens", "$.max_tokens"),
     ),

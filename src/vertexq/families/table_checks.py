@@ -61,6 +61,8 @@ def first_number(*paths: str, default: int = 0) -> str:
 
 
 _EACH = "EXISTS(SELECT 1 FROM UNNEST(JSON_QUERY_ARRAY(vertexq_json, '$.contents')) AS content WHERE {})"
+_PARTS = "JSON_QUERY_ARRAY(content, '$.parts')"
+_NO_OBJECT_IN_PARTS = f"EXISTS(SELECT 1 FROM UNNEST({_PARTS}) AS part WHERE JSON_TYPE(part) != 'object')"
 _CACHED = " OR ".join(
     f"JSON_QUERY(vertexq_json, '$.{name}') IS NOT NULL" for name in ("cachedContent", "cached_content")
 )
@@ -68,7 +70,7 @@ GEMINI_CHECKS = (
     list_check("contents"),
     TableCheck(
         rule=Rule.PARTS,
-        sql=_EACH.format("IFNULL(ARRAY_LENGTH(JSON_QUERY_ARRAY(content, '$.parts')), 0) = 0"),
+        sql=_EACH.format(f"IFNULL(ARRAY_LENGTH({_PARTS}), 0) = 0 OR {_NO_OBJECT_IN_PARTS}"),
         text="parts must be an array of objects",
         mend='write "parts": [{"text": …}]',
     ),

@@ -122,5 +122,8 @@ FAMILY = Family(
     parameters=parameters,
     writes_text=False,
     online=OnlineWay(verb=Verb.PREDICT, request=lambda line: line, answered=_answered, failed=_failed),
-    tables=TableForm(column="content", reserved=frozenset({"predictions", "status"})),
+    tables=TableForm(
+        column="content",
+        reserved=frozenset({"predictions", "status", "instance", "processed_time"}),
+    ),
 )

@@ -201,11 +201,11 @@ def successor(target: TableRef, handed: Sequence[Handed], wire_key: str, *, expi
 
 def _handed(number: int, one: Handed, wire_key: str) -> str:
     key = quoted_name(wire_key)
-    return (
-        f"SELECT t.* EXCEPT ({key}), CONCAT('r', CAST({one.begin} + nth AS STRING), "
-        rf"REGEXP_REPLACE(t.{key}, r'^r\d+', '')) AS {key} FROM {quoted(one.table)} AS t "
-        f"JOIN UNNEST(SPLIT(@rows_{number}, ',')) AS old WITH OFFSET AS nth "
-        rf"ON REGEXP_EXTRACT(t.{key}, r'^r(\d+)-') = old"
+    return (  # its names are none that a producer's column can have
+        f"SELECT vertexq_t.* EXCEPT ({key}), CONCAT('r', CAST({one.begin} + vertexq_nth AS STRING), "
+        rf"REGEXP_REPLACE(vertexq_t.{key}, r'^r\d+', '')) AS {key} FROM {quoted(one.table)} AS vertexq_t "
+        f"JOIN UNNEST(SPLIT(@rows_{number}, ',')) AS vertexq_old WITH OFFSET AS vertexq_nth "
+        rf"ON REGEXP_EXTRACT(vertexq_t.{key}, r'^r(\d+)-') = vertexq_old"
     )
 
 
