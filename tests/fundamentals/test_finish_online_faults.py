@@ -8,29 +8,31 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.fundamentals.house import House
 from tests.fundamentals.retrying import MODEL, PROMPTS, check_sums
+from tests.fundamentals.soaking import Dead
 from tests.fundamentals.stopping_house import batches_of, breathe_until, states_of
 from vertexq import Outcome, steps
 from vertexq.google.auth import default_tokens
 from vertexq.google.online import Online
 from vertexq.google.pace import Pace
 from vertexq.google.rest import Transport
-from vertexq.ledger import Record
+from vertexq.ledger import Ledger, Record
 from vertexq.limits.budget import RetryBudget
 from vertexq.limits.link import Link
 from vertexq.limits.restraint import SharedRestraint
 from vertexq.limits.shape import shapes
 from vertexq.limits.shared import SharedLimits
-from vertexq.model import GcsUri
+from vertexq.model import GcsUri, Submission
 from vertexq.retry import Backoff
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
-from vertexq.states import BatchState
+from vertexq.states import BatchState, SubmissionState
 
 FEW = Behaviour(quota_rows=0.2, missing_rows=0.1)
 GENERATE = "*.generateContent"
@@ -143,6 +145,30 @@ async def test_a_worker_that_dies_repeats_one_part_at_most(brisk: House, answere
     calls = brisk.simulator.online_calls
     assert outcomes == {Outcome.SUCCEEDED: len(PROMPTS)}
     assert len(calls) <= batches_of(brisk, "one")[1].rows + 3
+    check_sums(brisk, "one")
+
+
+class LedgerThatDies(Ledger):
+    """The ledger of a worker that dies when rows are handed over, before their submission runs again."""
+
+    def move_submission(self, *_args: Any, **_values: Any) -> Submission:
+        """Die instead."""
+        raise Dead
+
+
+async def test_rows_handed_over_by_a_worker_that_died_are_answered(brisk: House) -> None:
+    """A hint for them that comes before their submission runs again is too early, and not the last one."""
+    with brisk.client() as client:
+        client.submit(PROMPTS, model=MODEL, store="results", id="one", finish_online=20)
+        await brisk.until(lambda: client.get("one").state is SubmissionState.SETTLING)
+        dying = LedgerThatDies.open(brisk.environ()["VERTEXQ_LEDGER_URL"], migrate=False)
+        with suppress(Dead):
+            await steps.rerun(replace(brisk.services, ledger=dying), "one")
+        dying.close()
+        await steps.online(brisk.services, batches_of(brisk, "one")[1].id)
+        status = await brisk.until_rest("one")
+
+    assert status.counts.succeeded == len(PROMPTS)
     check_sums(brisk, "one")
 
 

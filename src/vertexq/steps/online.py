@@ -24,7 +24,7 @@ from vertexq.failpoints import Failpoint, reach
 from vertexq.finishing import PASSES
 from vertexq.ids import attempt_tag
 from vertexq.ledger import Claim, Record
-from vertexq.model import Batch, JobStats
+from vertexq.model import Batch, JobStats, Submission
 from vertexq.money import held_sentence
 from vertexq.names import TaskName
 from vertexq.states import BatchState, JobState, SubmissionState
@@ -77,7 +77,7 @@ def _begin(services: Services, batch: Batch, claim: Claim) -> Batch:
     ledger, options = services.ledger, services.options
     submission = ledger.submission(batch.submission_id)
     if submission.state is not SubmissionState.RUNNING:
-        return ledger.update_batch(batch, claim=claim, next_action_at=None)
+        return _put_aside(services, batch, submission, claim)
     bounds = Bounds(
         jobs=options.running_jobs,
         daily_pusd=options.daily_cap_pusd,
@@ -91,6 +91,13 @@ def _begin(services: Services, batch: Batch, claim: Claim) -> Batch:
     reach(Failpoint.ONLINE_BEGUN)
     log.info("online_begun", batch=batch.id, rows=batch.rows)
     return begun
+
+
+def _put_aside(services: Services, batch: Batch, submission: Submission, claim: Claim) -> Batch:
+    """Look again soon, as rows may still be handed over; who decides about a parked one makes it due."""
+    parked = submission.state is SubmissionState.PARKED
+    again_at = services.ledger.now() + seconds(services.options.resend_after_s)
+    return services.ledger.update_batch(batch, claim=claim, next_action_at=None if parked else again_at)
 
 
 async def _go_on(services: Services, batch: Batch, claim: Claim) -> None:
