@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.contract.ledger_values import bound, held, new_batch, new_submission, running
-from vertexq.ledger import Bounds, HeldBy, Ledger, Record
-from vertexq.ledger.slots import Held
+from vertexq.ledger import Bounds, Held, HeldBy, Ledger, Record
 from vertexq.model import Batch, Estimate
 from vertexq.states import BatchState as B
 from vertexq.states import SubmissionState as S

@@ -75,7 +75,8 @@ def test_eight_processes_never_spend_more_than_they_may(
 ) -> None:
     """Sixteen batches of 1 USD in two locations race for 5.50 USD: five are sent, all others are told why."""
     ready(ledger, *(priced_batch(n, location=("us-central1", "europe-west4")[n % 2]) for n in range(16)))
-    bounds = replace(ROOM, **{bound: 5 * USD + USD // 2})
+    most = 5 * USD + USD // 2
+    bounds = replace(ROOM, daily_pusd=most) if bound == "daily_pusd" else replace(ROOM, budget_pusd=most)
 
     answers = eight.map(_send_alone, [(ledger_url, number, bounds) for number in range(16)], chunksize=1)
 
