@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from vertexq.families.row_status import RowError, parse_status, said_error
+from vertexq.families.row_status import RowError, careful, failed, neither, parse_status, said_error
 from vertexq.results import Outcome
 from vertexq.rows import Answer, AnswerColumns, Read, ReadContext, Unreadable
 
@@ -19,8 +19,6 @@ NOTHING_OVER_THRESHOLD: Final = "nothing_over_threshold"
 """The model answered, and no label is as sure as was asked for."""
 UNEQUAL_LISTS: Final = "unequal_lists"
 """The lists of ids, names and confidences, which belong together, are of different lengths."""
-NO_ANSWER: Final = "no_answer"
-"""The row came back with neither labels nor an error."""
 
 
 class _Labels(msgspec.Struct, gc=False):
@@ -51,24 +49,20 @@ _NONE = (b"", b"null", b"{}")
 def reading(context: ReadContext | None = None) -> Read:
     """Return a reader of output lines."""
     del context
+    return _read
 
-    def read(line: bytes) -> AnswerColumns:
-        """Read one output line: labels, or an error."""
-        try:
-            parsed = _decode_line(line)
-            body = bytes(parsed.prediction)
-            labels = None if body in _NONE else _decode_labels(body)
-        except msgspec.ValidationError as error:
-            raise Unreadable(f"the line has an unknown shape: {error}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Unreadable("the line is not valid JSON") from None
-        if parsed.error is not None or parsed.status:
-            if labels is not None:
-                raise Unreadable("the row has an error and labels; neither can be trusted")
-            return _failed(parsed)
-        return _labelled(parsed.key, labels, body) if labels else _unanswered(parsed.key)
 
-    return read
+@careful
+def _read(line: bytes) -> AnswerColumns:
+    """Read one output line: labels, or an error."""
+    parsed = _decode_line(line)
+    body = bytes(parsed.prediction)
+    labels = None if body in _NONE else _decode_labels(body)
+    if parsed.error is not None or parsed.status:
+        if labels is not None:
+            raise Unreadable("the row has an error and labels; neither can be trusted")
+        return failed(parsed.key, _error(parsed.error) if parsed.error else parse_status(parsed.status))
+    return _labelled(parsed.key, labels, body) if labels else failed(parsed.key, neither("labels"))
 
 
 def _labelled(key: Any, labels: _Labels, body: bytes) -> Answer:
@@ -91,23 +85,7 @@ def _labelled(key: Any, labels: _Labels, body: bytes) -> Answer:
     )
 
 
-def _failed(line: _Line) -> Answer:
-    error = _error(line.error) if line.error else parse_status(line.status)
-    return Answer(
-        line.key,
-        Outcome.FAILED,
-        error_code=error.code,
-        error_message=error.message,
-        reason=error.word,
-    )
-
-
 def _error(error: _Error) -> RowError:
     """Read ``{"status", "message"}`` or ``{"code", "message"}``."""
     status = error.status if error.code is None else error.code
     return said_error(status, error.message or "")
-
-
-def _unanswered(key: Any) -> Answer:
-    message = "the row came back with neither labels nor an error"
-    return Answer(key, Outcome.FAILED, error_message=message, reason=NO_ANSWER)

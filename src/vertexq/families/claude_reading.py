@@ -10,11 +10,19 @@ from typing import Any, Final
 
 import msgspec
 
-from vertexq.families.row_status import RowError, parse_status, worded_error
+from vertexq.families.function_calls import Call, written
+from vertexq.families.row_status import (
+    NO_ANSWER,
+    RowError,
+    careful,
+    failed,
+    neither,
+    parse_status,
+    worded_error,
+)
 from vertexq.results import Outcome
 from vertexq.rows import Answer, AnswerColumns, Read, ReadContext, Unreadable
 
-NO_ANSWER: Final = "no_answer"
 REFUSAL: Final = "refusal"
 
 _ORDINARY = frozenset({None, "end_turn", "stop_sequence", "tool_use"})
@@ -61,12 +69,6 @@ class _Message(msgspec.Struct, gc=False):
     error: _Error | None = None
 
 
-class _Call(msgspec.Struct, gc=False):
-    name: str | None
-    args: msgspec.Raw
-    id: str | None
-
-
 class _Line(msgspec.Struct, gc=False):
     custom_id: Any = None
     status: Any = None
@@ -76,7 +78,6 @@ class _Line(msgspec.Struct, gc=False):
 
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_message = msgspec.json.Decoder(_Message, strict=False).decode
-_encode = msgspec.json.Encoder().encode
 
 
 def reading(context: ReadContext | None = None) -> Read:
@@ -85,23 +86,18 @@ def reading(context: ReadContext | None = None) -> Read:
     return _read
 
 
+@careful
 def _read(line: bytes) -> AnswerColumns:
     """Read one output line: a message, or an error."""
-    try:
-        parsed = _decode_line(line)
-        body = bytes(parsed.response)
-        message = None if body in _EMPTY else _decode_message(body)
-    except msgspec.ValidationError as error:
-        raise Unreadable(f"the line has an unknown shape: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unreadable("the line is not valid JSON") from None
+    parsed = _decode_line(line)
+    body = bytes(parsed.response)
+    message = None if body in _EMPTY else _decode_message(body)
     if parsed.status:
         if message and message.content:
             raise Unreadable("the row has an error status and an answer; neither can be trusted")
         return _failed(parsed, parse_status(parsed.status))
     if message is None:
-        text = "the row came back with neither an answer nor an error"
-        return _failed(parsed, RowError(None, text, NO_ANSWER))
+        return _failed(parsed, neither("an answer"))
     if message.error or message.type == "error":
         return _failed(parsed, _error(message.error or _Error()))
     return _answered(parsed, message, body)
@@ -112,14 +108,7 @@ def _error(error: _Error) -> RowError:
 
 
 def _failed(line: _Line, error: RowError) -> Answer:
-    return Answer(
-        line.custom_id,
-        Outcome.FAILED,
-        error_code=error.code,
-        error_message=error.message,
-        processed_at=line.processed_time,
-        reason=error.word,
-    )
+    return failed(line.custom_id, error, line.processed_time)
 
 
 def _answered(line: _Line, message: _Message, body: bytes) -> Answer:
@@ -168,5 +157,4 @@ def _judged(message: _Message) -> tuple[Outcome, str | None, str | None, str | N
 
 def _calls(blocks: list[_Block]) -> bytes | None:
     """Return the tools that the model wants called, in the form that Gemini's calls have."""
-    calls = [_Call(block.name, block.input, block.id) for block in blocks if block.type == "tool_use"]
-    return _encode(calls) if calls else None
+    return written([Call(block.name, block.input, block.id) for block in blocks if block.type == "tool_use"])

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from vertexq.families.row_status import careful
 from vertexq.families.vectors import answered, decode_fields, taken_apart, unanswered, vector_of
 from vertexq.rows import Answer, Read, ReadContext, Unreadable
 
@@ -61,14 +62,10 @@ def reading(context: ReadContext | None = None) -> Read:
     """Return a reader of output lines; how many dimensions are asked for, parameters say or the echo."""
     usual: int | None = context.parameters.get("dimensions") if context else None
 
+    @careful
     def read(line: bytes) -> Answer:
         """Read one output line: a vector, or an error."""
-        try:
-            return _read(line, usual)
-        except msgspec.ValidationError as error:
-            raise Unreadable(f"the line has an unknown shape: {error}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Unreadable("the line is not valid JSON") from None
+        return _read(line, usual)
 
     return read
 

@@ -24,12 +24,9 @@ from vertexq.families.gemini_shapes import (
     decode_response,
 )
 from vertexq.families.gemini_words import BLOCKING, MAX_TOKENS, ORDINARY, STOP, block_word, finish_word
-from vertexq.families.row_status import parse_status
+from vertexq.families.row_status import NO_ANSWER, careful, failed, neither, parse_status
 from vertexq.results import Outcome
 from vertexq.rows import Answer, AnswerColumns, Read, ReadContext, Unreadable
-
-NO_ANSWER = "no_answer"
-"""Our reason where Google gives none."""
 
 _NO_RESPONSE_BYTES = len("null")  # shorter than any answer: absent, {} or null
 _SUCCEEDED = Outcome.SUCCEEDED
@@ -112,25 +109,15 @@ def reading(context: ReadContext | None = None) -> Read:
     return read
 
 
+@careful
 def _decoded_loosely(line: bytes) -> tuple[Line, bytes]:
     """Decode a line whose echoed request may have any shape: it decides nothing about the answer."""
-    try:
-        bare = decode_bare_line(line)
-    except msgspec.ValidationError as error:
-        raise Unreadable(f"the line has an unknown shape: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unreadable("the line is not valid JSON") from None
+    bare = decode_bare_line(line)
     parsed = Line(key=bare.key, status=bare.status, processed_time=bare.processed_time)
     return parsed, bytes(bare.response)
 
 
-def _decoded(body: bytes) -> Response:
-    try:
-        return decode_response(body)
-    except msgspec.ValidationError as error:
-        raise Unreadable(f"the line has an unknown shape: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unreadable("the line is not valid JSON") from None
+_decoded = careful(decode_response)
 
 
 def _total(tokens: TokenUse) -> int:
@@ -197,22 +184,7 @@ def _calls(parts: list[Part]) -> bytes | None:
 def _unanswered(parsed: Line, body: bytes) -> Answer:
     """Read a row with an error, or with nothing at all."""
     if not parsed.status:
-        message = "the row came back with neither an answer nor an error"
-        return Answer(
-            parsed.key,
-            Outcome.FAILED,
-            error_message=message,
-            processed_at=parsed.processed_time,
-            reason=NO_ANSWER,
-        )
+        return failed(parsed.key, neither("an answer"), parsed.processed_time)
     if len(body) > _NO_RESPONSE_BYTES and _decoded(body).candidates:
         raise Unreadable("the row has an error status and an answer; neither can be trusted")
-    code, message, word = parse_status(parsed.status)
-    return Answer(
-        parsed.key,
-        Outcome.FAILED,
-        error_code=code,
-        error_message=message,
-        processed_at=parsed.processed_time,
-        reason=word,
-    )
+    return failed(parsed.key, parse_status(parsed.status), parsed.processed_time)

@@ -10,11 +10,19 @@ from typing import Any, Final
 
 import msgspec
 
-from vertexq.families.row_status import RowError, parse_status, worded_error
+from vertexq.families.function_calls import Call, written
+from vertexq.families.row_status import (
+    NO_ANSWER,
+    RowError,
+    careful,
+    failed,
+    neither,
+    parse_status,
+    worded_error,
+)
 from vertexq.results import Outcome
 from vertexq.rows import Answer, AnswerColumns, Read, ReadContext, Unreadable
 
-NO_ANSWER: Final = "no_answer"
 CONTENT_FILTER: Final = "content_filter"
 REFUSAL: Final = "refusal"
 
@@ -90,12 +98,6 @@ class _Line(msgspec.Struct, gc=False):
     response: msgspec.Raw = msgspec.Raw()
 
 
-class _Call(msgspec.Struct, gc=False):
-    name: str | None
-    args: msgspec.Raw
-    id: str | None
-
-
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_wrapped = msgspec.json.Decoder(_Wrapped | None, strict=False).decode
 _decode_completion = msgspec.json.Decoder(_Completion, strict=False).decode
@@ -109,23 +111,19 @@ def reading(context: ReadContext | None = None) -> Read:
     return _read
 
 
+@careful
 def _read(line: bytes) -> AnswerColumns:
     """Read one output line: a completion, or an error."""
-    try:
-        parsed = _decode_line(line)
-        wrapped = _decode_wrapped(parsed.response) if parsed.response else None
-        body = bytes((wrapped and wrapped.body) or parsed.response)
-        found = None if body in _EMPTY else _decode_completion(body)
-    except msgspec.ValidationError as fault:
-        raise Unreadable(f"the line has an unknown shape: {fault}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unreadable("the line is not valid JSON") from None
+    parsed = _decode_line(line)
+    wrapped = _decode_wrapped(parsed.response) if parsed.response else None
+    body = bytes((wrapped and wrapped.body) or parsed.response)
+    found = None if body in _EMPTY else _decode_completion(body)
     error = _error(parsed, wrapped.status_code if wrapped else None, found)
     if error is None:
         return _answered(parsed, found or _Completion(), body)
     if found and found.choices:
         raise Unreadable("the row has an error and an answer; neither can be trusted")
-    return _failed(parsed, error)
+    return failed(parsed.custom_id, error, parsed.processed_time)
 
 
 def _error(line: _Line, http: int | None, found: _Completion | None) -> RowError | None:
@@ -142,19 +140,8 @@ def _error(line: _Line, http: int | None, found: _Completion | None) -> RowError
     if http is not None and http >= _BAD_STATUS:
         return RowError(http, f"HTTP status {http}, without a word")
     if found is None:
-        return RowError(None, "the row came back with neither an answer nor an error", NO_ANSWER)
+        return neither("an answer")
     return None
-
-
-def _failed(line: _Line, error: RowError) -> Answer:
-    return Answer(
-        line.custom_id,
-        Outcome.FAILED,
-        error_code=error.code,
-        error_message=error.message,
-        processed_at=line.processed_time,
-        reason=error.word,
-    )
 
 
 def _answered(line: _Line, found: _Completion, body: bytes) -> Answer:
@@ -218,8 +205,8 @@ def _text(content: str | list[_Piece] | None) -> str | None:
 
 def _calls(calls: list[_ToolCall]) -> bytes | None:
     """Return the functions that the model wants called, in the form that Gemini's calls have."""
-    found = [_Call(call.function.name, _args(call.function), call.id) for call in calls if call.function]
-    return _encode(found) if found else None
+    found = [Call(call.function.name, _args(call.function), call.id) for call in calls if call.function]
+    return written(found)
 
 
 def _args(function: _Function) -> msgspec.Raw:

@@ -1,11 +1,36 @@
-"""What the ``status`` of a failed row says: Google's error code and message. No I/O."""
+"""Rows that failed, and lines that nobody can read: what is wrong, in one form for all families. No I/O."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
+
+from vertexq.results import Outcome
+from vertexq.rows import Answer, Unreadable
+
+T = TypeVar("T")
+
+NO_ANSWER: Final = "no_answer"
+"""Our reason where a row came back with neither an answer nor an error."""
+
+
+def careful(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """Let a function that decodes JSON with msgspec raise ``Unreadable`` for what it cannot decode."""
+
+    @wraps(read)
+    def reading(line: bytes) -> T:
+        try:
+            return read(line)
+        except msgspec.ValidationError as error:
+            raise Unreadable(f"the line has an unknown shape: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise Unreadable("the line is not valid JSON") from None
+
+    return reading
 
 
 class RowError(NamedTuple):
@@ -14,6 +39,23 @@ class RowError(NamedTuple):
     code: int | None
     message: str
     word: str | None = None
+
+
+def failed(wire_key: Any, error: RowError, processed_at: str | None = None) -> Answer:
+    """Return the row of an error."""
+    return Answer(
+        wire_key,
+        Outcome.FAILED,
+        error_code=error.code,
+        error_message=error.message,
+        processed_at=processed_at,
+        reason=error.word,
+    )
+
+
+def neither(what: str) -> RowError:
+    """Return why a row failed that came back without ``what`` it was sent for, and without an error."""
+    return RowError(None, f"the row came back with neither {what} nor an error", NO_ANSWER)
 
 
 class _Error(msgspec.Struct):

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from vertexq.families.row_status import careful
 from vertexq.families.vectors import Fields, answered, taken_apart, unanswered, vector_of
 from vertexq.rows import Answer, Read, ReadContext, Unreadable
 
@@ -58,20 +59,12 @@ _decode_text = msgspec.json.Decoder(str).decode
 
 def reading(_context: ReadContext | None = None) -> Read:
     """Return a reader of output lines."""
-
-    def read(line: bytes) -> Answer:
-        """Read one output line: a vector, or an error."""
-        try:
-            return _read(line)
-        except msgspec.ValidationError as error:
-            raise Unreadable(f"the line has an unknown shape: {error}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Unreadable("the line is not valid JSON") from None
-
-    return read
+    return _read
 
 
+@careful
 def _read(line: bytes) -> Answer:
+    """Read one output line: a vector, or an error."""
     parsed = _decode_line(line)
     first = _first(bytes(parsed.predictions))
     if parsed.status or not first:

@@ -10,12 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from vertexq.families.row_status import parse_status
+from vertexq.families.row_status import failed, neither, parse_status
 from vertexq.results import Outcome
 from vertexq.rows import Answer
 
-NO_ANSWER: Final = "no_answer"
-"""Our reason where Google gives neither a vector nor an error."""
 DIMENSIONS: Final = "dimensions"
 """Our reason for a vector of another number of dimensions than was asked for."""
 BAD_VECTOR: Final = "bad_vector"
@@ -93,17 +91,4 @@ def answered(
 
 def unanswered(wire_key: Any, processed_at: str | None, status: object) -> Answer:
     """Return a row with an error, or with nothing at all."""
-    if not status:
-        message = "the row came back with neither a vector nor an error"
-        return Answer(
-            wire_key, Outcome.FAILED, error_message=message, processed_at=processed_at, reason=NO_ANSWER
-        )
-    code, message, word = parse_status(status)
-    return Answer(
-        wire_key,
-        Outcome.FAILED,
-        error_code=code,
-        error_message=message,
-        processed_at=processed_at,
-        reason=word,
-    )
+    return failed(wire_key, parse_status(status) if status else neither("a vector"), processed_at)
