@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.fundamentals.house import House
@@ -17,7 +19,7 @@ from vertexq.simulator.behaviour import Behaviour
 
 FEW = Behaviour(quota_rows=0.3, missing_rows=0.1)
 HERE = "projects/demo/locations/us-central1"
-OWN = f"{HERE}/models/4711"
+OWN, OTHER = f"{HERE}/models/4711", f"{HERE}/models/17"
 
 
 @pytest.mark.parametrize(
@@ -88,27 +90,46 @@ async def test_a_tuned_model_without_an_endpoint_waits_for_one(house: House) -> 
         status = await house.until_rest("one")
 
     assert parked.state is SubmissionState.PARKED
-    assert "deployed to no endpoint" in parked.reason
+    assert "no endpoint serves" in parked.reason
     assert status.counts.succeeded == len(PROMPTS)
     assert len(batches_of(house, "one")) == 2
     check_sums(house, "one")
 
 
-async def deployed(house: House, name: str, *, dedicated: bool = False) -> None:
-    """Have an endpoint that serves the tuned model."""
+async def test_rows_never_go_to_another_model_of_an_endpoint(house: House) -> None:
+    """An endpoint that serves others beside it is passed over; a person reads why none is left."""
+    house.simulator.behaviours.set(FEW)
+    await deployed(house, "shop", models=[OTHER, OWN])
+    with house.client() as client:
+        client.submit(PROMPTS, model=OWN, store="results", id="one", finish_online=30)
+        parked = await house.until_rest("one")
+        await deployed(house, "alone")
+        client.submit(PROMPTS, model=OWN, store="results", id="one", finish_online=30)
+        status = await house.until_rest("one")
+
+    assert "endpoints/shop may go to other models" in parked.reason
+    assert status.counts.succeeded == len(PROMPTS)
+    assert {call.model for call in house.simulator.online_calls} == {OWN}
+
+
+async def deployed(
+    house: House, name: str, *, models: Sequence[str] = (OWN,), dedicated: bool = False
+) -> None:
+    """Have an endpoint with models on it; all requests go to the first."""
     endpoint = f"{HERE}/endpoints/{name}"
     async with Transport(await default_tokens(emulator=True)) as transport:
         there = Endpoints(transport, endpoint=house.simulator.url)
         made = checked(EndpointOrder(kind=OperationKind.CREATE, endpoint=endpoint, dedicated=dedicated))
         await done(there, await there.create(made))
-        order = EndpointOrder(
-            kind=OperationKind.DEPLOY,
-            endpoint=endpoint,
-            model=OWN,
-            deployed_model_id="1",
-            resources=Resources(max_replicas=1),
-        )
-        await done(there, await there.deploy(endpoint, checked(order), {}))
+        for number, model in enumerate(models, start=1):
+            order = EndpointOrder(
+                kind=OperationKind.DEPLOY,
+                endpoint=endpoint,
+                model=model,
+                deployed_model_id=str(number),
+                resources=Resources(max_replicas=1),
+            )
+            await done(there, await there.deploy(endpoint, checked(order), {}))
 
 
 async def done(endpoints: Endpoints, begun: LongOperation) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
-from vertexq.errors import BadInput
+from vertexq.endpoints import DeployedModel, Endpoint
+from vertexq.errors import BadInput, NotFound
 from vertexq.families import family_for
 from vertexq.families.own_models import OwnName
 from vertexq.google.online import online_name
@@ -30,19 +32,40 @@ async def target_of(services: Services, batch: Batch) -> Target:
     )
     if not way.by_endpoint:
         return replace(target, name=online_name(batch.project, batch.location, batch.model))
-    name = await _endpoint(services, batch, submission.model)
-    host = (await services.endpoints.get(name)).dedicated_dns
-    return replace(target, name=name, dedicated_dns=host)
+    endpoint = await _endpoint(services, batch, submission.model)
+    return replace(target, name=endpoint.name, dedicated_dns=endpoint.dedicated_dns)
 
 
-async def _endpoint(services: Services, batch: Batch, submitted: str) -> str:
-    """Return the full name of the endpoint that was submitted, or of one that serves the model."""
+async def _endpoint(services: Services, batch: Batch, submitted: str) -> Endpoint:
+    """Return the endpoint that was submitted, or another one, that serves the model and nothing else."""
     own = OwnName.parse(submitted)
-    if own is not None and own.is_endpoint:
-        return submitted
-    for endpoint in await services.vertex.endpoints_of(batch.location, batch.model):
-        return endpoint
+    names = [submitted] if own is not None and own.is_endpoint else []
+    names += await services.vertex.endpoints_of(batch.location, batch.model)
+    for name in dict.fromkeys(names):
+        with suppress(NotFound):
+            endpoint = await services.endpoints.get(name)
+            if serves_only(endpoint, batch.model):
+                return endpoint
+    there = f"requests to {', '.join(names)} may go to other models" if names else "it is deployed to none"
     raise BadInput(
-        f"{batch.model} is deployed to no endpoint, so its rows cannot be answered online; deploy it and "
-        "enqueue the submission again under its id, or cancel it"
+        f"no endpoint serves {batch.model} alone, so its rows cannot be answered online ({there}); deploy it "
+        "to one of its own and enqueue the submission again under its id, or cancel it"
     )
+
+
+def serves_only(endpoint: Endpoint, model: str) -> bool:
+    """Tell whether all requests to an endpoint go to a model; one without a version is of any.
+
+    A name may hold the project's id or its number, so only what follows the project is compared.
+    """
+    asked = [one for one in endpoint.deployed if endpoint.traffic.get(one.id)] or endpoint.deployed
+    wanted = OwnName.parse(model)
+    return bool(asked) and wanted is not None and all(_is(one, wanted) for one in asked)
+
+
+def _is(deployed: DeployedModel, wanted: OwnName) -> bool:
+    found = OwnName.parse(deployed.model)
+    if found is None or (found.location, found.id) != (wanted.location, wanted.id):
+        return False
+    version = found.version or deployed.model_version
+    return not version or not wanted.version or version == wanted.version
