@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -11,6 +12,7 @@ from tests.fundamentals.house import House
 from vertexq import BadInput, BadSource, Policy, Result, Status, SubmissionState
 from vertexq.model import GcsUri
 from vertexq.simulator.behaviour import Behaviour
+from vertexq.steps.rerun import rests_of
 
 MODEL = "gemini-2.5-flash"
 RESUME = Policy(resume=True)
@@ -132,6 +134,23 @@ async def test_rows_that_fail_again_are_tried_again_and_paid_for(house: House) -
     assert status.counts.succeeded == 60
     assert len(batches) > 1
     assert not any(batch.carried for batch in batches[1:])
+
+
+async def test_rows_that_fail_again_are_held_to_the_budget_by_what_they_cost(house: House) -> None:
+    """The estimate is for the rows that ran; those that had their answer take no share of it."""
+    directory = await failing(house)
+    house.simulator.behaviours.set(Behaviour(quota_rows=0.6))
+    status, _ = await resumed(house, f"{directory}/")
+    batch = house.services.ledger.batches("again")[0]
+    assert batch.estimate is not None
+    assert batch.estimate.cost_pusd is not None
+    share = -(-batch.estimate.cost_pusd * status.counts.failed // batch.estimate.rows)
+
+    for left, rests in ((share - 1, 0), (share, 1)):
+        known = house.services.ledger.submission("again")
+        terms = replace(known.terms, budget_pusd=batch.cost_pusd + left)
+        services = house.with_options(retry_rounds=3).services
+        assert len(list(rests_of(services, replace(known, terms=terms)))) == rests
 
 
 async def test_an_old_output_is_not_paid_for_again_without_a_word(house: House, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import with_lease
 from vertexq.steps.services import Services, seconds
 from vertexq.steps.stopping import stop
-from vertexq.steps.successors import InputGone, online_share, part_of, run_again, together
+from vertexq.steps.successors import InputGone, online_share, run_again, share_of, together
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +112,7 @@ def _rests(
 def _affordable(rests: Iterable[Rest], left: int | None) -> Iterator[Rest]:
     """Yield the rests that fit into what is left; without an estimate nobody knows whether one does."""
     for rest in rests:
-        share = part_of(rest.batch.estimate, rows=len(rest.rows), of=rest.batch.rows)
+        share = share_of(rest)
         cost_pusd = share.cost_pusd if share else None
         if left is None:
             yield rest

@@ -189,9 +189,6 @@ def _successor(
     manifest: ObjectInfo,
 ) -> NewBatch:
     batch = filling.rests[0].batch
-    estimates = [
-        part_of(rest.batch.estimate, rows=len(rest.rows), of=_estimated(rest.batch)) for rest in filling.rests
-    ]
     return NewBatch(
         id=batch_id(submission.id, submission.fingerprint, ordinal),
         ordinal=ordinal,
@@ -206,7 +203,7 @@ def _successor(
         family=batch.family,
         tenant=batch.tenant,
         priority=submission.terms.priority,
-        estimate=together(estimates),
+        estimate=together(map(share_of, filling.rests)),
         labels=batch.labels,
         round=batch.round + 1,
         priced_as=batch.priced_as,
@@ -214,9 +211,10 @@ def _successor(
     )
 
 
-def _estimated(batch: Batch) -> int:
-    """Return how many rows a batch's estimate is for: not those whose answer came with the input."""
-    return batch.rows - carried.count(batch.carried)
+def share_of(rest: Rest) -> Estimate | None:
+    """Return what rows of a batch may take; its estimate knows no rows whose answer came with the input."""
+    batch = rest.batch
+    return part_of(batch.estimate, rows=len(rest.rows), of=batch.rows - carried.count(batch.carried))
 
 
 def _for_model(services: Services, new: NewBatch, model: str) -> NewBatch:
@@ -231,9 +229,8 @@ def _for_model(services: Services, new: NewBatch, model: str) -> NewBatch:
 
 def online_share(services: Services, rest: Rest) -> Estimate | None:
     """Return what rows of a batch may cost when they are answered online; None without an estimate."""
-    share = part_of(rest.batch.estimate, rows=len(rest.rows), of=_estimated(rest.batch))
     prices = services.prices.with_base(rest.batch.model, rest.batch.priced_as)
-    return online_estimate(replace(services, prices=prices), share, rest.batch.model)
+    return online_estimate(replace(services, prices=prices), share_of(rest), rest.batch.model)
 
 
 def online_estimate(services: Services, known: Estimate | None, model: str) -> Estimate | None:
