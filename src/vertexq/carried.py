@@ -17,11 +17,6 @@ def covering(bits: bytes | bytearray, rows: int) -> bytes:
     return bytes(bits).ljust((rows + 7) >> 3, b"\0") if bits else b""
 
 
-def is_carried(bits: bytes, index: int) -> bool:
-    """Tell whether a row is carried; ``bits`` cover all rows, or are empty."""
-    return bool(bits) and bool(bits[index >> 3] >> (index & 7) & 1)
-
-
 def count(bits: bytes | bytearray) -> int:
     """Count the carried rows."""
     return int.from_bytes(bits).bit_count()

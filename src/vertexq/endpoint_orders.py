@@ -16,6 +16,7 @@ import msgspec
 
 from vertexq.endpoints import NEW_MODEL, EndpointOrder, OperationKind, Resources, endpoint_place
 from vertexq.errors import BadInput
+from vertexq.places import REGIONLESS
 
 WHOLE = 100
 _CHOSEN_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8}")
@@ -70,7 +71,7 @@ def check_split(traffic: Mapping[str, int], *, new: bool) -> None:
 
 def check_place(location: str) -> None:
     """Raise ``BadInput`` for a location that has no endpoints."""
-    if location in {"global", "us", "eu"}:
+    if location in REGIONLESS:
         raise BadInput(
             f"endpoints are in a region, not in {location!r}: name one with --location, or set "
             "GOOGLE_CLOUD_LOCATION to one such as us-central1"

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from vertexq.errors import BadInput
 
 OUR_LABEL = "vertexq"
+REGIONLESS = frozenset({"global", "us", "eu"})
+"""Locations that are no region: nothing that must be in the region of its jobs can be there."""
 LABELS_LIMIT = 63  # Google takes 64 and one of them is ours
 
 _PROJECT = re.compile(r"(?:[a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{2,28}[a-z0-9]|[0-9]{4,19}")

@@ -13,6 +13,7 @@ from vertexq.families.base import Family, NoRequest, TableForm
 from vertexq.families.gemini_reading import reading
 from vertexq.families.gemini_rules import RULES, estimate
 from vertexq.families.online import OnlineWay
+from vertexq.families.publishers import google_name
 from vertexq.families.table_checks import GEMINI_CHECKS, GEMINI_TOKENS
 
 _REQUEST_FIELDS = frozenset(
@@ -72,13 +73,8 @@ def _prompt(text: object) -> Mapping[str, Any]:
 
 def accepts(model: str) -> bool:
     """Tell whether ``model`` is a Gemini publisher model: a short name, or a path that ends in one."""
-    name = model.rpartition("/")[2]
-    path = model.removesuffix(name)
-    return (
-        _NAME.fullmatch(name) is not None
-        and not name.startswith("gemini-embedding")
-        and (not path or path.endswith("publishers/google/models/"))
-    )
+    name = google_name(model)
+    return _NAME.fullmatch(name) is not None and not name.startswith("gemini-embedding")
 
 
 FAMILY = Family(

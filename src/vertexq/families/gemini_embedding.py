@@ -24,6 +24,7 @@ from vertexq.families.gemini_embedding_rules import (
     parameters,
 )
 from vertexq.families.online import Fields, OnlineWay, Verb
+from vertexq.families.publishers import google_name
 from vertexq.families.text_embedding import taken
 from vertexq.families.text_embedding_rules import NO_TEXT, is_text
 
@@ -106,9 +107,7 @@ def with_form(given: Parameters, form: str) -> Parameters:
 
 def accepts(model: str) -> bool:
     """Tell whether ``model`` is a Gemini embedding model: a short name, or a path that ends in one."""
-    name = model.rpartition("/")[2]
-    path = model.removesuffix(name)
-    return _MODEL.fullmatch(name) is not None and (not path or path.endswith("publishers/google/models/"))
+    return _MODEL.fullmatch(google_name(model)) is not None
 
 
 def refusal(model: str, location: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from vertexq.errors import BadInput
 from vertexq.families.base import Family, NoRequest, Parameters, Request, Row, TableForm
 from vertexq.families.online import OnlineWay, Verb
+from vertexq.families.publishers import google_name
 from vertexq.families.text_embedding_reading import reading
 from vertexq.families.text_embedding_retyped import retyped
 from vertexq.families.text_embedding_rules import NO_TEXT, RULES, checked_parameters, estimate, is_text
@@ -84,9 +85,7 @@ def parameters(given: Parameters) -> Parameters:
 
 def accepts(model: str) -> bool:
     """Tell whether ``model`` is a text embedding model: a short name, or a path that ends in one."""
-    name = model.rpartition("/")[2]
-    path = model.removesuffix(name)
-    return _NAME.fullmatch(name) is not None and (not path or path.endswith("publishers/google/models/"))
+    return _NAME.fullmatch(google_name(model)) is not None
 
 
 def _instance(row: Fields) -> object:

@@ -16,11 +16,10 @@ from vertexq.errors import BadInput
 from vertexq.google.hosts import base_url
 from vertexq.google.messages import mapping, model_name, parent
 from vertexq.google.rest import Transport
+from vertexq.predictions import REQUEST_LIMIT_BYTES
 
 DEADLINE_S = 300.0
 """How long a call may take with all its waits: a model that thinks is silent for minutes."""
-PREDICT_LIMIT_BYTES = 1_500_000
-"""The longest body of ``:predict`` (1.5 MB; the page of Vertex AI's quotas)."""
 
 _PLACE = re.compile(
     r"projects/[^/\s?#]+/locations/([a-z][a-z0-9-]*)/(?:publishers/[\w.-]+/models/[\w.@-]+|endpoints/[\w-]+)"
@@ -119,10 +118,10 @@ class Online:
 def predict_body(instances: Sequence[object], parameters: Mapping[str, object] | None = None) -> bytes:
     """Return the body of ``:predict``; raise ``BadInput`` when it is longer than 1.5 MB."""
     body = orjson.dumps({"instances": list(instances), **({"parameters": parameters} if parameters else {})})
-    if len(body) > PREDICT_LIMIT_BYTES:
+    if len(body) > REQUEST_LIMIT_BYTES:
         raise BadInput(
             f"the instances take {len(body):,} bytes, and a prediction takes at most "
-            f"{PREDICT_LIMIT_BYTES:,} (Google's limit); send fewer or smaller ones"
+            f"{REQUEST_LIMIT_BYTES:,} (Google's limit); send fewer or smaller ones"
         )
     return body
 

@@ -6,10 +6,10 @@ import re
 
 from vertexq.errors import BadInput
 from vertexq.families.base import Family
+from vertexq.places import REGIONLESS
 
 _DATASET = re.compile(r"bq://[a-z][a-z0-9:-]*\.\w{1,1024}")
 _TABLE = re.compile(r"bq://[a-z][a-z0-9:-]*\.\w+\.[\w-]+")
-_REGIONLESS = frozenset({"global", "us", "eu"})
 _FORM = (
     "write bq://project.dataset, a dataset in the region of the jobs, in which each makes a table of its own"
 )
@@ -28,7 +28,7 @@ def check_destination(destination: str, family: Family, location: str) -> None:
         )
     if not _DATASET.fullmatch(destination):
         raise BadInput(f"{destination[:200]!r} is no dataset's address; {_FORM}")
-    if location in _REGIONLESS:
+    if location in REGIONLESS:
         raise BadInput(dataset_fault(destination, "", location))
 
 
@@ -39,7 +39,7 @@ def dataset_fault(destination: str, dataset_location: str, location: str) -> str
     prediction to BigQuery, read 2026-11-21).
     """
     cannot, place = f"{destination} cannot be written to", dataset_location.lower()
-    if location in _REGIONLESS:
+    if location in REGIONLESS:
         where = f"jobs in {location} have no region, and a dataset must be in the region of the jobs"
         return f"{cannot}: {where}; choose a region; nothing was sent"
     if place in {"us", "eu"}:

@@ -10,7 +10,7 @@ import re
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -110,12 +110,6 @@ def check_lengths(rows: Iterable[Row], vector: Vector | None) -> None:
     for row in rows:
         if row.embedding is not None and row.embedding.count(b",") + 1 != vector.dimensions:
             numbers_of(row.embedding, vector.dimensions)
-
-
-def same_length(raws: Sequence[bytes | None]) -> int | None:
-    """Return how many numbers each vector has, None when they differ or there is none."""
-    lengths = {raw.count(b",") + 1 for raw in raws if raw is not None}
-    return lengths.pop() if len(lengths) == 1 else None
 
 
 def compact(raw: bytes) -> bytes:
