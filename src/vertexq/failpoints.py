@@ -22,6 +22,7 @@ class Failpoint(StrEnum):
     STAGE_PART_ENTERED = "stage.part-entered"
     STAGE_DONE = "stage.done"
     TABLE_PINNED = "table.pinned"
+    TABLE_SEEN = "table.seen"
     TABLE_COPIED = "table.copied"
     TABLE_PART_MADE = "table.part-made"
     TABLE_SUCCESSOR_MADE = "table.successor-made"

@@ -30,6 +30,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made.environment["BIGQUERY_EMULATOR_HOST"] = made.simulator.url
         client = opened(made.simulator.url)
         make(client, asked(ROWS), REQUESTS)
+        client.query_and_wait("CREATE VIEW rows.seen AS SELECT * FROM rows.asked")
         client.close()
         yield made
 
@@ -39,10 +40,11 @@ def test_a_worker_killed_while_it_stages_a_table_repeats_nothing(world: World, p
     """It dies by SIGKILL right there; the next one finds the tables that are there, and the rows once."""
     name = f"killed-at-{point.value.replace('.', '-')}"
     again = point is Failpoint.TABLE_SUCCESSOR_MADE
+    source = "bq://demo.rows.seen" if point is Failpoint.TABLE_SEEN else "bq://demo.rows.asked"
     world.arm(point)
     world.simulator.behaviours.set(Behaviour(quota_rows=0.3 if again else 0.0), match="-0")
     with world.client() as client:
-        sent = client.submit("bq://demo.rows.asked", model=MODEL, store="results", id=name)
+        sent = client.submit(source, model=MODEL, store="results", id=name)
         world.await_death(point)
         world.start(POINTS[(POINTS.index(point) + 1) % len(POINTS)])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from tests.fundamentals.house import House
 from tests.fundamentals.table_house import (
     MODEL,
@@ -67,6 +69,25 @@ async def test_rows_of_a_table_without_keys_are_called_by_their_numbers(house: H
     found = results(house, status)
     assert (status.counts.succeeded, sorted(found)) == (4, ["0", "1", "2", "3"]), status.reason
     assert found["0"].extra is None
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "SELECT * FROM rows.asked WHERE RAND() < 0.5",
+        "SELECT GENERATE_UUID() AS key, request FROM rows.asked",
+    ],
+)
+async def test_a_view_that_is_never_the_same_is_asked_once(house: House, view: str) -> None:
+    """BigQuery runs a view for each place of a query that names it; its rows are taken down before."""
+    await filled(house, asked(60))
+    await run_sql(house, f"CREATE VIEW rows.seen AS {view}")
+
+    status = await submitted(house, source="bq://demo.rows.seen")
+
+    assert status.state is SubmissionState.DONE, status.reason
+    assert 10 < status.counts.succeeded == len(results(house, status)) <= 60
+    assert [name for name in await staged_tables(house) if not name.endswith("_00000")] == ["seen"]
 
 
 async def test_columns_that_jobs_would_leave_out_travel_as_text(house: House) -> None:

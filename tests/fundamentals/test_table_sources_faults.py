@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fundamentals.house import House
-from tests.fundamentals.table_house import MODEL, SOURCE, asked, asking, filled, submitted
+from tests.fundamentals.table_house import MODEL, SOURCE, asked, asking, filled, run_sql, submitted
 from vertexq import SubmissionState
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
@@ -70,6 +70,36 @@ async def test_rights_that_lack_are_a_persons_business(house: House) -> None:
 
     assert parked.state is SubmissionState.PARKED, parked.reason
     assert (done.state, done.counts.succeeded) == (SubmissionState.DONE, 5), done.reason
+
+
+async def test_a_table_that_was_made_anew_before_it_was_copied_is_looked_at_anew(house: House) -> None:
+    """What it was at the first look nobody knows any more."""
+    await filled(house, asked(5))
+    house.simulator.faults.add(Fault(method=INSERT, action=Action.REFUSE, status=403))
+    await submitted(house, id="again")
+    await run_sql(house, "CREATE TABLE rows.kept AS SELECT * FROM rows.asked LIMIT 3")
+    await run_sql(house, "DROP TABLE rows.asked")
+    gone = await submitted(house, id="again")
+    await run_sql(house, "CREATE TABLE rows.asked AS SELECT * FROM rows.kept")
+
+    status = await submitted(house, id="again")
+
+    assert "bq://demo.rows.asked is not there" in gone.reason
+    assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, 3), status.reason
+
+
+async def test_columns_that_came_since_the_first_look_are_not_asked_for(house: House) -> None:
+    """The copy is that of the moment that was written down, columns and all."""
+    await filled(house, asked(5))
+    house.simulator.faults.add(Fault(method=INSERT, action=Action.REFUSE, status=403))
+    await submitted(house, id="again")
+    await run_sql(
+        house, "CREATE OR REPLACE TABLE rows.asked AS SELECT key, request, 1 AS late FROM rows.asked LIMIT 2"
+    )
+
+    status = await submitted(house, id="again")
+
+    assert (status.state, status.counts.succeeded) == (SubmissionState.DONE, 5), status.reason
 
 
 async def test_a_staged_table_that_is_gone_is_not_sent(house: House) -> None:

@@ -33,11 +33,16 @@ from vertexq.steps.services import Services
 from vertexq.steps.stage_parts import Entering
 from vertexq.steps.stage_sources import Replaced
 from vertexq.steps.table_inputs import COPY_S, KEPT_S, TableInput
-from vertexq.steps.table_pins import Pin, answer_of, form_of, looked_at, pages, pin_of, pinned_table
+from vertexq.steps.table_pins import Pin, answer_of, form_of, pages, pin_of, pinned_table, table_at
 from vertexq.steps.table_sql import TablePlan
 
 AHEAD = 4
 """How many tables are made at a time, while the manifest of one is written."""
+_PAST_US = 86_400 * 1_000_000
+"""How long a table is read as of the moment at which it was first looked at, in microseconds.
+
+BigQuery knows for two to seven days what a table was, as its dataset says.
+https://docs.cloud.google.com/bigquery/docs/time-travel"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +67,7 @@ async def staged_plan(services: Services, submission: Submission) -> Staging:
     refused = staging.bad and not submission.policy.set_aside
     if refused or not staging.good:
         said = await _report(services, submission, staging)
-        await services.bigquery.delete_table(plan.plan)
+        await _dropped(services, plan)
         raise BadSource(said)
     return staging
 
@@ -80,11 +85,16 @@ async def enter_tables(services: Services, submission: Submission, staging: Stag
 
 
 async def drop_plan(services: Services, submission: Submission) -> None:
-    """Delete the copy of which parts were made; it expires by itself when this does not succeed."""
+    """Delete the copies of which parts were made; they expire by themselves when this does not succeed."""
     with suppress(VertexqError):
         source = TableRef.parse(submission.source.removeprefix(SCHEME))
         pin = await pin_of(services, submission)
-        await services.bigquery.delete_table(_plan_of(submission, source, pin).plan)
+        await _dropped(services, _plan_of(submission, source, pin))
+
+
+async def _dropped(services: Services, plan: TablePlan) -> None:
+    for each in filter(None, (plan.seen, plan.plan)):
+        await services.bigquery.delete_table(each)
 
 
 # the copy
@@ -94,12 +104,25 @@ async def _planned(services: Services, submission: Submission, source: TableRef,
     """Return the plan, made when it is not there yet; raise ``Replaced`` when it was there and is gone."""
     plan = _plan_of(submission, source, pin)
     if await services.bigquery.table(plan.plan) is None:
-        info = await looked_at(services, submission, source)
-        sql = replace(plan, columns=info.columns).copy()
-        await _made(services, submission, pin, plan.plan, sql)
-        if await services.bigquery.table(plan.plan) is None:
-            raise Replaced(f"the copy of bq://{source} is gone")
+        info = await table_at(services, source)
+        if plan.seen is not None:
+            await _copied(services, submission, pin, plan.seen, plan.look())
+            reach(Failpoint.TABLE_SEEN)
+        elif pin.at_us < max(int(info.created or 0) * 1000, _now_us(services) - _PAST_US):
+            raise Replaced(f"bq://{source} is not kept as it was when it was first looked at")
+        await _copied(services, submission, pin, plan.plan, plan.copy())
     return plan
+
+
+def _now_us(services: Services) -> int:
+    return int(services.ledger.now().timestamp() * 1_000_000)
+
+
+async def _copied(services: Services, submission: Submission, pin: Pin, target: TableRef, sql: str) -> None:
+    """Make a copy; raise ``Replaced`` when it was made before and is gone."""
+    await _made(services, submission, pin, target, sql)
+    if await services.bigquery.table(target) is None:
+        raise Replaced(f"the copy of {submission.source} is gone")
 
 
 def _plan_of(submission: Submission, source: TableRef, pin: Pin) -> TablePlan:
@@ -109,6 +132,7 @@ def _plan_of(submission: Submission, source: TableRef, pin: Pin) -> TablePlan:
         plan=_at_home(submission, name),
         form=form_of(submission),
         key_column=pin.key_column,
+        columns=pin.table_columns,
         wire_key=family_for(submission).wire.column,
         at_us=pin.at_us if pin.has_past else None,
         expires_ms=pin.at_us // 1000 + int(KEPT_S * 1000),

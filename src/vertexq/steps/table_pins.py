@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +12,7 @@ import orjson
 from vertexq.errors import BadSource, NotFound, PreconditionFailed
 from vertexq.families import family_for
 from vertexq.families.base import TableForm
-from vertexq.google.bigquery_messages import Page, TableInfo, TableRef
+from vertexq.google.bigquery_messages import Page, TableColumn, TableInfo, TableRef
 from vertexq.model import GcsUri, Submission
 from vertexq.sources.tables import region_fault
 from vertexq.steps.services import Services
@@ -27,6 +27,7 @@ class Pin:
 
     ``at_us`` is the moment as of which it is read, in microseconds since 1970, if it has a past; a view has
     none. ``location`` is the dataset's, ``key_column`` the one with the producer's keys, empty without one.
+    ``columns`` are name, type and mode of each at that moment.
     """
 
     at_us: int
@@ -34,6 +35,14 @@ class Pin:
     rows_limit: int
     location: str
     key_column: str
+    columns: Sequence[tuple[str, str, str]]
+
+    @property
+    def table_columns(self) -> list[TableColumn]:
+        """Return the columns of the table as it was then."""
+        return [
+            TableColumn(name=name, kind=kind, mode=mode, resource={}) for name, kind, mode in self.columns
+        ]
 
 
 async def pinned_table(services: Services, submission: Submission, source: TableRef) -> Pin:
@@ -41,13 +50,14 @@ async def pinned_table(services: Services, submission: Submission, source: Table
     with suppress(NotFound):
         return await pin_of(services, submission)
     location = await _location(services, submission, source)
-    info, family = await looked_at(services, submission, source), family_for(submission)
+    info, family = await _looked_at(services, submission, source), family_for(submission)
     pin = Pin(
         at_us=await _now_us(services, submission, location),
         has_past=info.kind == "TABLE",
         rows_limit=min(services.options.batch_rows, family.rows_limit),
         location=location,
         key_column=key_column_of(info.columns, submission.key_field),
+        columns=[(each.name, each.kind, each.mode) for each in info.columns],
     )
     line = orjson.dumps(asdict(pin)) + b"\n"
     try:
@@ -68,11 +78,17 @@ async def _location(services: Services, submission: Submission, source: TableRef
     return location.lower()
 
 
-async def looked_at(services: Services, submission: Submission, source: TableRef) -> TableInfo:
-    """Return what is known of the source; raise ``BadSource`` when its columns cannot be a job's input."""
-    info, family = await services.bigquery.table(source), family_for(submission)
+async def table_at(services: Services, source: TableRef) -> TableInfo:
+    """Return what is known of the source; raise ``NotFound``."""
+    info = await services.bigquery.table(source)
     if info is None:
         raise _missing(source)
+    return info
+
+
+async def _looked_at(services: Services, submission: Submission, source: TableRef) -> TableInfo:
+    """Return what is known of the source; raise ``BadSource`` when its columns cannot be a job's input."""
+    info, family = await table_at(services, source), family_for(submission)
     why = columns_fault(
         info.columns, form_of(submission), key_field=submission.key_field, wire_key=family.wire.column
     )

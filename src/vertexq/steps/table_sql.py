@@ -9,7 +9,7 @@ which shard a row is in depends on the row alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vertexq.check.faults import Rule
 from vertexq.families.base import TableForm
@@ -56,7 +56,8 @@ class TablePlan:
 
     ``key_column`` holds the producer's keys; empty when the table has none. ``wire_key`` is what the column
     with our keys is called. ``at_us`` is the moment (microseconds since 1970) as of which the source is read;
-    None for what has no past, like a view. With ``aside`` rows with a fault are kept in the account.
+    None for what has no past, like a view: it is copied as it is first. With ``aside`` rows with a fault are
+    kept in the account.
     """
 
     source: TableRef
@@ -68,6 +69,23 @@ class TablePlan:
     expires_ms: int
     aside: bool = False
     columns: Sequence[TableColumn] = field(default_factory=tuple[TableColumn, ...])
+
+    @property
+    def seen(self) -> TableRef | None:
+        """Return the copy of a source without a past; None when there is none.
+
+        The plan reads its source twice, and a part of a query that is named twice is run twice
+        (https://docs.cloud.google.com/bigquery/docs/reference/standard-sql/query-syntax#with_clause): a view
+        with ``RAND()`` or ``LIMIT`` would be other rows each time.
+        """
+        return replace(self.plan, table=f"{self.plan.table}_seen") if self.at_us is None else None
+
+    def look(self) -> str:
+        """Return the statement that copies a source without a past."""
+        return (
+            f"CREATE TABLE {quoted(self.seen or self.plan)} {_options(self.expires_ms)} AS "
+            f"SELECT * FROM {quoted(self.source)}"
+        )
 
     @property
     def checks(self) -> tuple[TableCheck, ...]:
@@ -109,7 +127,7 @@ FROM numbered"""
         said += [f"{text} AS vertexq_text", f"{given} AS {_GIVEN}"]
         said += [] if self.form.plain else [f"{parsed} AS vertexq_json"]
         when = "" if self.at_us is None else f" FOR SYSTEM_TIME AS OF TIMESTAMP_MICROS({self.at_us})"
-        return f"SELECT {', '.join(said)} FROM {quoted(self.source)}{when}"
+        return f"SELECT {', '.join(said)} FROM {quoted(self.seen or self.source)}{when}"
 
     def _beside(self) -> list[TableColumn]:
         """Return the columns that come along; the key's own comes as our key when it has that name."""

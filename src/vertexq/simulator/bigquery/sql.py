@@ -76,6 +76,8 @@ class Translator:
         if not kind:
             raise invalid(f"Statement not supported by the simulator: {name}", reason="invalidQuery")
         call_macros(tree)
+        for each in tree.find_all(self._exp.CTE):
+            each.args["materialized"] = False  # BigQuery runs it once for each place that names it
         expires = _expiration(self._exp, tree) if name == "Create" else ""
         if name == "Create":
             tree.set("properties", None)  # how a table is partitioned changes nothing here
