@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from vertexq.errors import BadInput, BadSource
-from vertexq.families import family_of, named_by
+from vertexq.families import family_of, family_taking, named_by
 from vertexq.ids import checked_submission_id, new_submission_id
 from vertexq.model import Estimate, NewSubmission, Policy, SourceKind, Terms
 from vertexq.places import check_labels, check_place
@@ -70,32 +70,25 @@ class Order:
         """Raise ``BadInput`` when lines are to stay as they are and to be changed."""
         policy = self.policy
         mending = [name for name in _MENDING if getattr(policy, name)]
+        word = "resume" if policy.resume else "as_is"
         if policy.in_place and (mending or self.template):
-            other, word = mending[0] if mending else "a template", "resume" if policy.resume else "as_is"
+            other = mending[0] if mending else "a template"
             raise BadInput(f"{word} leaves every line as it is, so it cannot go with {other}; leave one out")
         family = family_of(self.model, self.family)
-        if policy.in_place and (not family.wire.key or (self.parameters and family.requesting)):
-            other = "parameters" if family.wire.key else f"models of the family {family.name}"
-            raise BadInput(
-                f"lines that stay as they are do not go with {other}; submit the rows without as_is"
-            )
         if policy.resume and not family.resumes:
             raise BadInput(
                 f"Google resumes batch jobs of Gemini models only, and {self.model!r} is of the family "
                 f"{family.name}; submit the rows that have no answer without resume"
             )
+        if policy.in_place and (not family.wire.key or (self.parameters and family.requesting)):
+            other = "parameters" if family.wire.key else f"models of the family {family.name}"
+            raise BadInput(
+                f"lines that stay as they are do not go with {other}; submit the rows without {word}"
+            )
 
     def _check_model(self) -> None:
         """Raise ``BadInput`` for parameters or a place that the model's family does not take."""
-        family = family_of(self.model, self.family)
-        if not family.may_be(self.model):
-            raise BadInput(
-                f"the model {self.model!r} is not one of the family {family.name}, which takes models like "
-                f"{family.example}; nothing was sent"
-            )
-        family.parameters(self.parameters)
-        if why := family.misfit(self.model, self.parameters):
-            raise BadInput(f"{why}; nothing was sent")
+        family = family_taking(self.model, self.family, self.parameters)
         if self.terms.finish_online and family.online is None:
             raise BadInput(
                 f"models of the family {family.name} are not asked online, so the last rows cannot be "

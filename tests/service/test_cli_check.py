@@ -44,6 +44,23 @@ def test_bad_rows_are_named_by_their_line(cli: CommandLine, tmp_path: Path) -> N
     assert "SECRET" not in said.out + said.err
 
 
+@pytest.mark.parametrize(
+    ("model", "option", "said"),
+    [
+        ("gemini-2.5-flash", "--family=text-embedding", "is not one of the family text-embedding"),
+        ("gemini-embedding-2", "--parameter=task_type=CLUSTERING", "takes no notice of task_type"),
+    ],
+)
+def test_what_would_be_refused_with_the_rows_is_refused_here(
+    cli: CommandLine, tmp_path: Path, model: str, option: str, said: str
+) -> None:
+    """A model of another family, or parameters that it would leave unused."""
+    asked = cli.run("check", lines(tmp_path / "rows.jsonl", GOOD), "-m", model, option)
+
+    assert (asked.code, asked.out) == (2, "")
+    assert said in asked.err
+
+
 def test_many_faults_are_cut_short(cli: CommandLine, tmp_path: Path) -> None:
     """The first ten and how many more there are."""
     said = cli.run("check", lines(tmp_path / "rows.jsonl", *[b"x"] * 25), "-m", MODEL)

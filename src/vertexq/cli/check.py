@@ -95,7 +95,7 @@ def check(
 ) -> None:
     """Look at files before they are enqueued: every row is checked against every rule."""
     from vertexq.errors import BadInput  # noqa: PLC0415
-    from vertexq.families import family_of  # noqa: PLC0415
+    from vertexq.families import family_taking  # noqa: PLC0415
     from vertexq.model import Policy  # noqa: PLC0415
     from vertexq.settings import Settings  # noqa: PLC0415
 
@@ -103,10 +103,11 @@ def check(
         if output is not None and len(files) > 1:
             raise BadInput("--output takes the rows of one file; check the others apart")
         settings = Settings.for_producer()
+        given = parameters_of(parameter or [])
         wanted = Wanted(
-            family=family_of(model, family),
+            family=family_taking(model, family, given),
             model=model,
-            parameters=parameters_of(parameter or []),
+            parameters=given,
             key_field=key,
             line_limit_bytes=settings.line_limit_bytes,
             policy=Policy(split_conflicts=split_conflicts, repair=repair, set_aside=set_aside),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from vertexq.errors import BadInput, UnknownModel
 from vertexq.families import (
@@ -61,6 +61,23 @@ def family_of(model: str, name: str = "") -> Family:
     )
 
 
+def family_taking(model: str, name: str, parameters: Mapping[str, Any]) -> Family:
+    """Return the family of a model and of parameters for all rows.
+
+    Raise ``BadInput`` when the model is none of the family that is named, or takes no such parameters.
+    """
+    family = family_of(model, name)
+    if not family.may_be(model):
+        raise BadInput(
+            f"the model {model!r} is not one of the family {family.name}, which takes models like "
+            f"{family.example}; nothing was sent"
+        )
+    family.parameters(parameters)
+    if why := family.misfit(model, parameters):
+        raise BadInput(f"{why}; nothing was sent")
+    return family
+
+
 def named_by(model: str) -> str:
     """Return the name of the family that takes a model by its name alone; empty when none does."""
     return next((family.name for family in FAMILIES if family.accepts(model)), "")
@@ -93,5 +110,6 @@ __all__ = [
     "family_made_as",
     "family_named",
     "family_of",
+    "family_taking",
     "named_by",
 ]
