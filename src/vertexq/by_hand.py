@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vertexq.errors import BadInput
 from vertexq.families import family_for, family_of
+from vertexq.families.own_models import OwnName
 from vertexq.model import Retry, Submission
 from vertexq.results import Outcome
 from vertexq.rounds import BY_HAND, asked_for, not_done
@@ -37,7 +38,8 @@ def ask(ledger: Ledger, submission_id: str, retry: Retry) -> int:
     submission has not come to its end.
     """
     submission = ledger.submission(submission_id)
-    _check_model(submission, retry.model)
+    if retry.model:
+        _check_model(ledger, submission, retry.model)
     if submission.state not in _MAY_HAVE_ENDED:
         raise not_done(submission)
     rows = _rows(ledger, submission, retry)
@@ -52,9 +54,8 @@ def _rows(ledger: Ledger, submission: Submission, retry: Retry) -> int:
     return sum(len(asked_for(ledger.batch(one), retry)) for one in ended)
 
 
-def _check_model(submission: Submission, model: str) -> None:
-    if not model:
-        return
+def _check_model(ledger: Ledger, submission: Submission, model: str) -> None:
+    """Raise ``BadInput`` unless jobs of another model can read these rows, where the ones before it ran."""
     known = family_for(submission)
     if not known.may_be(model):
         raise BadInput(
@@ -62,8 +63,14 @@ def _check_model(submission: Submission, model: str) -> None:
             f"({family_of(model).name}) reads others; name a model of the same family, such as "
             f"{known.example}"
         )
-    if submission.location and (why := known.refusal(model, submission.location)):
-        raise BadInput(f"{why}; nothing was sent")
+    own = OwnName.parse(model)
+    if own is not None and own.is_endpoint:
+        raise BadInput(f"{model} is an endpoint, and jobs name models; name the one that it serves")
+    places = {batch.location for batch in ledger.batches(submission.id)}
+    refusals = [known.refusal(model, place) for place in sorted(places)]
+    for why in (known.misfit(model, submission.parameters), *refusals):
+        if why:
+            raise BadInput(f"{why}; nothing was sent")
 
 
 def failed_outcomes(

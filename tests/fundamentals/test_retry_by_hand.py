@@ -28,6 +28,7 @@ from vertexq.states import BatchState
 
 JOBS = "aiplatform.projects.locations.batchPredictionJobs"
 LITE = "gemini-2.5-flash-lite"
+HERE = "projects/demo/locations/us-central1"
 ALL_FAIL = Behaviour(bad_rows=1.0)
 
 
@@ -281,6 +282,33 @@ async def test_what_cannot_be_asked_for(house: House) -> None:
             client.retry("one", outcomes=[])
         with pytest.raises(UnknownModel):
             client.retry("one", outcomes=["failed"], model="nobody-knows-it")
+
+
+@pytest.mark.parametrize(
+    ("submitted", "parameters", "asked", "said"),
+    [
+        ("gemini-embedding-001", {}, "gemini-embedding-2", "not in us-central1"),
+        ("gemini-embedding-2", {}, "gemini-embedding-001", "not in global"),
+        ("gemini-embedding-001", {"task_type": "CLUSTERING"}, "gemini-embedding-2", "no notice of task_type"),
+        (f"{HERE}/models/17", {}, f"{HERE}/endpoints/5", "is an endpoint"),
+        (f"{HERE}/models/17", {}, "projects/demo/locations/us-east1/models/17", "is in us-east1"),
+    ],
+)
+async def test_another_model_must_run_where_the_rows_are(
+    house: House, submitted: str, parameters: dict[str, object], asked: str, said: str
+) -> None:
+    """It is refused at once, also when the workers' setting has decided the place."""
+    house.simulator.behaviours.set(Behaviour(missing_rows=1.0))
+    place = "global" if submitted == "gemini-embedding-2" else ""
+    with house.client() as client:
+        client.submit(
+            PROMPTS, model=submitted, store="results", id="one", parameters=parameters, location=place
+        )
+        await house.until_rest("one")
+        with pytest.raises(BadInput, match=said):
+            client.retry("one", outcomes=["missing"], model=asked)
+
+    assert submission_of(house, "one").retry is None
 
 
 async def test_the_client_for_asyncio_asks_as_well(house: House) -> None:
