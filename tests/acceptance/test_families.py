@@ -136,12 +136,12 @@ def test_it_takes_no_tables(house: FamiliesHouse, name: str) -> None:
     """Neither as its source nor for its answers; refused before anything is sent."""
     case = CASES[name]
     with house.client() as client:
-        for source, wanted in (
-            (f"bq://{HOME}.rows", ""),
-            (["a"], f"bq://{HOME}"),
-            ("gs://vertexq/a.jsonl", f"bq://{HOME}.named"),
+        for source, wanted, said in (
+            (f"bq://{HOME}.rows", "", "read no tables"),
+            (["a"], f"bq://{HOME}", "write no tables"),
+            ("gs://vertexq/a.jsonl", f"bq://{HOME}.named", "a table name is not allowed"),
         ):
-            with pytest.raises(BadInput):
+            with pytest.raises(BadInput, match=said):
                 client.submit(source, model=case.model, store="results", destination=wanted, **case.asked)
 
 
