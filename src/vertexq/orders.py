@@ -138,9 +138,15 @@ class Order:
         """Return the submission of a table; its rows are checked when they are staged."""
         check_tables(uris)
         check_options(self.policy, template=self.template)
-        if family_of(self.model, self.family).tables is None:
+        family = family_of(self.model, self.family)
+        if family.tables is None:
             raise BadSource(
                 f"jobs of {self.model} read no tables; put the rows in Cloud Storage or in a file"
+            )
+        if self.parameters and family.requesting:
+            raise BadSource(
+                f"{', '.join(sorted(self.parameters))} cannot be set for a table: its rows stay as they are; "
+                "have it in each request, or put the rows in Cloud Storage or in a file; nothing was sent"
             )
         if why := place_fault(self.location):
             raise BadSource(f"{uris[0]} cannot be read: {why}; nothing was sent")

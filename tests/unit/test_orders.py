@@ -140,3 +140,26 @@ def test_a_table_is_one_submission_whatever_its_rows_are() -> None:
     assert (new.source_kind, new.source, new.rows) == (SourceKind.BIGQUERY, "bq://p.d.t", None)
     assert new.fingerprint == ORDER.for_uris(["bq://p.d.t"]).fingerprint
     assert new.fingerprint != ORDER.for_uris(["bq://p.d.u"]).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        ("text-embedding-005", {"task_type": "CLUSTERING"}),
+        ("anthropic/claude-haiku-4-5", {"max_tokens": 9}),
+        ("meta/llama-4-scout-17b-16e-instruct-maas", {"max_tokens": 9}),
+    ],
+)
+def test_what_belongs_into_requests_is_not_set_for_a_table(model: str, parameters: dict[str, object]) -> None:
+    """Its rows stay as they are, so that a job would be paid for without what was asked for."""
+    order = replace(ORDER, model=model).checked()
+    assert order.for_uris(["bq://p.d.t"]).source_kind is SourceKind.BIGQUERY
+    with pytest.raises(BadInput, match="cannot be set for a table"):
+        replace(order, parameters=parameters).checked().for_uris(["bq://p.d.t"])
+
+
+@pytest.mark.parametrize("model", ["text-embedding-005", "anthropic/claude-haiku-4-5"])
+def test_only_jobs_of_gemini_are_resumed(model: str) -> None:
+    """And the sentence speaks of what was asked for."""
+    with pytest.raises(BadInput, match="resumes batch jobs of Gemini models only"):
+        replace(ORDER, model=model, policy=Policy(resume=True)).checked()
