@@ -178,11 +178,13 @@ async def test_traffic_is_split_and_moved(house: House) -> None:
     assert (unknown.state, "names 99, which is not deployed" in unknown.reason) == (FAILED, True)
 
 
-async def test_an_endpoint_with_models_is_deleted_by_force_only(house: House) -> None:
-    """Without it nothing is sent; with it the models go first, one by one."""
+@pytest.mark.parametrize("share", [0, 50, 90, 100])
+async def test_an_endpoint_with_models_is_deleted_by_force_only(house: House, share: int) -> None:
+    """Without it nothing is sent; with it the models go first, one by one, whoever gets the requests."""
     first = await with_a_model(house)
     with house.client() as client:
-        await ended(house, client.endpoints.deploy("shop", MODEL, traffic={"0": 50, first: 50}))
+        split = {"0": share, first: 100 - share} if share else None
+        await ended(house, client.endpoints.deploy("shop", MODEL, traffic=split))
         refused = await ended(house, client.endpoints.delete("shop"))
         deletes = accepted(house)["Delete"]
         forced = await ended(house, client.endpoints.delete("shop", force=True))

@@ -116,9 +116,10 @@ def _delete(order: EndpointOrder, found: Endpoint | None) -> Plan:
             said=f"models are deployed on {order.endpoint}: {', '.join(ids)}; undeploy them first, or "
             "delete it with --force"
         )
-    traffic = moved_to_others(found.traffic, ids[0])
+    least = min(ids, key=lambda one: found.traffic.get(one, 0))  # a model that gets all can go last only
+    traffic = moved_to_others(found.traffic, least)
     said = f"{len(ids)} models are to be undeployed first" if len(ids) > 1 else ""
-    return Call(kind=OperationKind.UNDEPLOY, traffic=traffic, deployed_model_id=ids[0], said=said)
+    return Call(kind=OperationKind.UNDEPLOY, traffic=traffic, deployed_model_id=least, said=said)
 
 
 def _unknown(traffic: Mapping[str, int], found: Endpoint) -> Wrong | None:
