@@ -245,7 +245,7 @@ class EndpointDesk:
         self._google.close()
 
     def _order(self, operation_id: str | None, order: EndpointOrder) -> Operation:
-        name = checked_submission_id(operation_id) if operation_id else new_operation_id()
+        name = new_operation_id() if operation_id is None else checked_submission_id(operation_id)
         good = with_model_id(checked(order), name)
         if self._settings.ledger_url == NO_LEDGER:
             self._hints().send_or_raise(TaskName.ORDER, to_message(name, good))

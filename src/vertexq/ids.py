@@ -23,10 +23,10 @@ def new_operation_id() -> str:
 
 
 def checked_submission_id(text: str) -> str:
-    """Return ``text`` when it can be an id; raise ``BadInput`` otherwise."""
+    """Return ``text`` when it can be the id of a submission, or of an order; raise ``BadInput`` otherwise."""
     if not isinstance(text, str) or not SUBMISSION_ID.fullmatch(text):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise BadInput(
-            f"{text!r} cannot be a submission id: use 1 to 63 letters, digits, '.', '_' or '-', "
+            f"{text!r} cannot be an id: use 1 to 63 letters, digits, '.', '_' or '-', "
             "beginning with a letter or a digit"
         )
     return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,18 +33,25 @@ def image(source: str | Path | bytes) -> dict[str, object]:
     """
     what = "the image" if isinstance(source, bytes) else f"the image {source}"
     try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        data, size_bytes = (source, len(source)) if isinstance(source, bytes) else _read(Path(source))
     except OSError as error:
         raise BadInput(f"{what} cannot be read: {error.strerror}") from error
-    in_request_bytes = 4 * math.ceil(len(data) / 3) + _AROUND_BYTES
+    in_request_bytes = 4 * math.ceil(size_bytes / 3) + _AROUND_BYTES
     if not data:
         raise BadInput(f"{what} is empty")
     if in_request_bytes > REQUEST_LIMIT_BYTES:
         raise BadInput(
-            f"{what} has {len(data):,} bytes, which are {in_request_bytes:,} in a request (base64), and "
+            f"{what} has {size_bytes:,} bytes, which are {in_request_bytes:,} in a request (base64), and "
             f"Google takes {REQUEST_LIMIT_BYTES:,}: nothing was sent; make it smaller"
         )
     return {"content": base64.b64encode(data).decode()}
+
+
+def _read(file: Path) -> tuple[bytes, int]:
+    """Return as much of a file as a request could hold, and how many bytes it has; a device has no end."""
+    with file.open("rb") as stream:
+        data = stream.read(REQUEST_LIMIT_BYTES)
+        return data, max(len(data), os.fstat(stream.fileno()).st_size)
 
 
 def labels_of(prediction: Mapping[str, object]) -> list[dict[str, object]]:

@@ -15,9 +15,12 @@ from tests.contract.prompt_objects import fetch
 from tests.fundamentals.endpoint_house import brisk
 from tests.fundamentals.house import built
 from tests.service.command_line import CommandLine, command_line
+from vertexq.embedded import Valkey
 from vertexq.embedded.process import await_true
 from vertexq.endpoints import OPERATION_RESTING
 from vertexq.ledger import Ledger
+from vertexq.names import QueueName
+from vertexq.simulator.faults import Action, Fault
 from vertexq.simulator.server import Simulator
 from vertexq.simulator.timing import Timing
 from vertexq.testing.simulator import running_simulator
@@ -116,6 +119,9 @@ def test_wait_follows_an_order_to_its_end(vertexq: CommandLine) -> None:
         (("operations", "nobody"), "has no operation called 'nobody'"),
         (("operations", "--wait"), "name its id"),
         (("predict", "shop", "/does/not/exist.jpg"), "cannot be read"),
+        (("predict", "shop", "/"), "the image / cannot be read: Is a directory"),
+        (("predict", "shop", "/dev/zero"), "make it smaller"),
+        (("create", "shop", "--id", ""), "'' cannot be an id"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_sentence(
@@ -138,6 +144,21 @@ def test_without_a_ledger_operations_say_what_to_set(tmp_path: Path) -> None:
 
     assert (listed.code, "set VERTEXQ_LEDGER_URL" in listed.err) == (2, True)
     assert (ordered.code, "check VERTEXQ_BROKER_URL" in ordered.err) == (3, True)
+
+
+def test_without_a_ledger_nothing_is_ordered_that_is_to_be_followed(
+    tmp_path: Path, valkey: Valkey, valkey_url: str
+) -> None:
+    """Else the order would be carried out although the command has failed."""
+    blind = command_line(tmp_path, VERTEXQ_LEDGER_URL="none", VERTEXQ_BROKER_URL=valkey_url)
+
+    refused = blind.run("endpoints", "create", "shop", *PLACE, "--wait")
+    ordered = blind.run("endpoints", "create", "shop", *PLACE)
+
+    assert (refused.code, "nothing was sent" in refused.err) == (2, True)
+    assert (ordered.code, "operations" in ordered.out) == (0, False)
+    with valkey.connect() as broker:
+        assert broker.llen(f"vertexq:{QueueName.CONTROL}") == 1
 
 
 def test_help_names_every_command(vertexq: CommandLine) -> None:
@@ -194,3 +215,18 @@ def test_ctrl_c_leaves_an_order_running(vertexq: CommandLine) -> None:
     ledger.close()
     assert (first, waiting.returncode, state) == (b"make-shop  create shop  queued\n", 130, "queued")
     assert b"follow it with: vertexq endpoints operations make-shop --wait" in complaint
+
+
+def test_labels_that_were_paid_for_are_shown_before_an_error(
+    asking: CommandLine, tmp_path: Path, simulator: Simulator
+) -> None:
+    """The second image is refused; the first one has its labels."""
+    flower, other = tmp_path / "flower.jpg", tmp_path / "other.jpg"
+    flower.write_bytes(b"a flower")
+    other.write_bytes(b"another one")
+    simulator.faults.add(Fault(method="*.endpoints.predict", action=Action.REFUSE, status=403, skip=1))
+
+    said = asking.run("endpoints", "predict", "shop", flower, other)
+
+    assert (said.code, "403" in said.err) == (1, True)
+    assert {line.split("\t")[0] for line in said.out.splitlines()[1:]} == {str(flower)}

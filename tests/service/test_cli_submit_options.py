@@ -89,6 +89,8 @@ def test_several_objects_are_one_submission(cli: CommandLine) -> None:
     [
         ([URI, "rows.jsonl"], "one kind of source"),
         ([URI, "-"], "one kind of source"),
+        (["bq://p.d.t", "rows.jsonl"], "one kind of source"),
+        (["bq://p.d.t", URI], "one kind of source"),
         (["rows.jsonl", "--as-is"], "for gs:// objects only"),
         ([URI, "--as-is", "--repair"], "as_is leaves every line as it is"),
         ([URI + ".gz", "--as-is"], "cannot be used as it is"),

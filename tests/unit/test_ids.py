@@ -31,7 +31,7 @@ def test_ids_of_letters_digits_and_a_little_more_are_taken(text: str) -> None:
 )
 def test_other_ids_are_refused(text: str) -> None:
     """An id becomes part of object names and labels."""
-    with pytest.raises(BadInput, match="cannot be a submission id"):
+    with pytest.raises(BadInput, match="cannot be an id"):
         checked_submission_id(text)
 
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 FAILED = "failed"
 
 
-def say_operation(operation: Operation) -> None:
-    """Print what was ordered, how it stands, and what to do next."""
+def say_operation(operation: Operation, *, followed: bool) -> None:
+    """Print what was ordered, how it stands, and what to do next, if it can be ``followed`` from here."""
     say(_line(operation))
     if operation.deployed_model_id and operation.kind == "deploy":
         say(f"  deployed model  {operation.deployed_model_id}")
     if operation.google_name:
         say(f"  at Google       {one_line(operation.google_name)}")
-    if not operation.resting:
+    if followed and not operation.resting:
         say(f"\nFollow it with: vertexq endpoints operations {operation.id} --wait")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ import vertexq
 from vertexq.cli.endpoint_progress import follow_operation, say_operation
 from vertexq.cli.reporting import LIMIT_MOST, AsJson, reported, say, say_json
 from vertexq.cli.tables import Column, say_table
+from vertexq.cli.waiting import has_ledger
 from vertexq.plain import one_line
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Order an endpoint; one of the same id and name that is there already will do."""
-    with reported(as_json=as_json), vertexq.Client() as client:
+    with _ordering(wait=wait, as_json=as_json) as client:
         made = client.endpoints.create(
             endpoint, display_name=name, dedicated=dedicated, project=project, location=location,
             id=operation_id,
@@ -110,7 +112,7 @@ def deploy(
     """Order a model of yours to be deployed: the first on an endpoint gets all requests, another one none."""
     from vertexq.endpoints import Resources  # noqa: PLC0415
 
-    with reported(as_json=as_json), vertexq.Client() as client:
+    with _ordering(wait=wait, as_json=as_json) as client:
         resources = Resources(
             min_replicas=min_replicas, max_replicas=max_replicas, machine_type=machine,
             accelerator_type=accelerator, accelerators=accelerators,
@@ -137,7 +139,7 @@ def undeploy(
     as_json: AsJson = False,
 ) -> None:
     """Order a model to be taken off an endpoint; one that gets requests needs --traffic for the others."""
-    with reported(as_json=as_json), vertexq.Client() as client:
+    with _ordering(wait=wait, as_json=as_json) as client:
         ordered = client.endpoints.undeploy(
             endpoint, deployed_model_id, traffic=_split(traffic or []), project=project, location=location,
             id=operation_id,
@@ -157,7 +159,7 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Order an endpoint to be deleted; one with models on it is left alone without --force."""
-    with reported(as_json=as_json), vertexq.Client() as client:
+    with _ordering(wait=wait, as_json=as_json) as client:
         ordered = client.endpoints.delete(
             endpoint, force=force, project=project, location=location, id=operation_id
         )
@@ -216,17 +218,20 @@ def predict(
         for one in images:
             image(one)  # all are looked at before the first is sent
         rows: list[list[str]] = []
-        for one in images:
-            said = client.endpoints.predict(
-                endpoint, [image(one)], parameters=parameters, project=project, location=location
-            )
-            labels = labels_of(said.predictions[0]) if said.predictions else []
-            if as_json:
+        try:
+            for one in images:
+                said = client.endpoints.predict(
+                    endpoint, [image(one)], parameters=parameters, project=project, location=location
+                )
+                labels = labels_of(said.predictions[0]) if said.predictions else []
                 about = {"model": said.model, "deployed_model_id": said.deployed_model_id}
-                say_json({"image": str(one), "labels": labels, **about})
-            rows += [[str(one), *map(_shown, label.values())] for label in labels] or [[str(one), "", "", ""]]
-        if not as_json:
-            say_table(_LABEL, rows)
+                if as_json:
+                    say_json({"image": str(one), "labels": labels, **about})
+                else:
+                    rows += _label_rows(str(one), labels)
+        finally:  # what was answered before an error has been paid for
+            if rows:
+                say_table(_LABEL, rows)
 
 
 _ENDPOINT = (
@@ -247,13 +252,21 @@ _OPERATION = (
 _LABEL = (Column("image", may_be_cut=True), Column("id"), Column("label"), Column("confidence", right=True))
 
 
+@contextmanager
+def _ordering(*, wait: bool, as_json: bool) -> Generator[vertexq.Client]:
+    """Give a client for an order; one that is to be followed and cannot be is refused before it is given."""
+    with reported(as_json=as_json), vertexq.Client() as client:
+        has_ledger(wait=wait)
+        yield client
+
+
 def _say(client: vertexq.Client, operation: Operation, *, wait: bool, as_json: bool) -> None:
     if wait:
         follow_operation(client, operation.id, as_json=as_json)
     elif as_json:
         say_json(operation.to_json())
     else:
-        say_operation(operation)
+        say_operation(operation, followed=has_ledger(wait=False))
 
 
 def _rows(endpoint: Endpoint) -> list[list[str]]:
@@ -266,6 +279,10 @@ def _rows(endpoint: Endpoint) -> list[list[str]]:
 
 def _operation_row(one: Operation) -> list[str]:
     return [one.id, one.kind.value, one.endpoint, one.state.value, one.stage, one_line(one.reason)]
+
+
+def _label_rows(image: str, labels: Sequence[Mapping[str, object]]) -> list[list[str]]:
+    return [[image, *map(_shown, label.values())] for label in labels] or [[image, "", "", ""]]
 
 
 def _shown(value: object) -> str:

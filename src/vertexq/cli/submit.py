@@ -25,8 +25,8 @@ from vertexq.cli.options import (
 )
 from vertexq.cli.reporting import AsJson, reported, say, say_json
 from vertexq.cli.standing import say_status
+from vertexq.cli.waiting import has_ledger
 from vertexq.plain import one_line
-from vertexq.settings import NO_LEDGER, Settings
 from vertexq.sources.kinds import is_object
 from vertexq.sources.tables import is_table
 
@@ -111,11 +111,7 @@ def submit(
     """Enqueue rows; print the submission's id, what it may cost, and how it stands."""
     looking = Looking(one_line(" ".join(source)))
     with reported(as_json=as_json), vertexq.Client() as client, looking:
-        has_ledger = Settings.for_producer().ledger_url != NO_LEDGER
-        if wait and not has_ledger:
-            raise vertexq.BadInput(
-                "--wait needs a ledger; set VERTEXQ_LEDGER_URL, or leave --wait out; nothing was sent"
-            )
+        followed = has_ledger(wait=wait)
         submission = client.submit(
             _source(source),
             model=model,
@@ -150,10 +146,10 @@ def submit(
         if wait:
             follow(client, submission.id, as_json=as_json)
             return
-        _say(submission, as_json=as_json, has_ledger=has_ledger)
+        _say(submission, as_json=as_json, followed=followed)
 
 
-def _say(submission: vertexq.Submission, *, as_json: bool, has_ledger: bool) -> None:
+def _say(submission: vertexq.Submission, *, as_json: bool, followed: bool) -> None:
     from vertexq.status import status_of  # noqa: PLC0415
 
     status = status_of(submission, ())
@@ -161,7 +157,7 @@ def _say(submission: vertexq.Submission, *, as_json: bool, has_ledger: bool) -> 
         say_json(status.to_json())
         return
     say_status(status)
-    if has_ledger:
+    if followed:
         say(f"\nWatch it with: vertexq watch {submission.id}")
 
 
@@ -173,7 +169,7 @@ def _source(given: Sequence[str]) -> Source:
         return list(given)
     if given == ["-"]:
         return sys.stdin.buffer
-    if len({is_object(text) for text in given}) > 1 or "-" in given:
+    if any(map(is_table, given)) or len({is_object(text) for text in given}) > 1 or "-" in given:
         raise vertexq.BadSource(
             "name files, or gs:// URIs, or one table, or - alone: one submission takes one kind of source"
         )
