@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from vertexq.google.messages import Unreadable, inner, items, mapping, text, whole
+from vertexq.sources.tables import SCHEME
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"([a-z][a-z0-9.:-]*)\.(\w+)\.([\w-]+)")
@@ -51,6 +52,16 @@ class TableRef:
         if found is None:
             raise ValueError(f"{name!r} is not of the form project.dataset.table")
         return cls(project=found[1], dataset=found[2], table=found[3])
+
+    @classmethod
+    def at(cls, address: str) -> TableRef:
+        """Read ``bq://project.dataset.table``; raise ``ValueError`` for anything else."""
+        return cls.parse(address.removeprefix(SCHEME))
+
+    @property
+    def address(self) -> str:
+        """Return ``bq://project.dataset.table``."""
+        return f"{SCHEME}{self}"
 
     def __str__(self) -> str:
         """Return ``project.dataset.table``."""
@@ -225,7 +236,7 @@ def _row(kinds: Sequence[str], cells: Sequence[object]) -> tuple[Any, ...]:
 def _value(kind: str, value: object) -> Any:
     """Read a value; BigQuery writes numbers and instants (whole microseconds) as text."""
     if isinstance(value, list):  # a repeated column
-        return [_value(kind, mapping(each).get("v")) for each in items(value)]
+        return [_value(kind, mapping(each).get("v")) for each in cast("list[object]", value)]
     if not isinstance(value, str):
         return value
     if kind in {"INTEGER", "INT64"}:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from vertexq.errors import BadInput
 from vertexq.model import GcsUri, Job, JobError, JobStats, ObjectInfo
+from vertexq.sources.tables import is_table
 from vertexq.states import job_state
 
 JOB_FIELDS = (
@@ -128,11 +129,6 @@ def _output_config(destination: str) -> dict[str, object]:
     if is_table(destination):
         return {"predictionsFormat": "bigquery", "bigqueryDestination": {"outputUri": destination}}
     return {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": destination}}
-
-
-def is_table(address: str) -> bool:
-    """Tell whether an address is BigQuery's; all others are Cloud Storage's."""
-    return address.startswith("bq://")
 
 
 def job_from(value: object) -> Job:

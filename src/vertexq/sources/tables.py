@@ -25,7 +25,7 @@ _REGIONLESS = {
 
 
 def is_table(source: object) -> bool:
-    """Tell whether a source is written as a table's address."""
+    """Tell whether an address is one of BigQuery; all others are of Cloud Storage, or no addresses."""
     return isinstance(source, str) and source.startswith(SCHEME)
 
 

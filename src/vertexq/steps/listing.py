@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from vertexq import outputs
 from vertexq.families import family_for
-from vertexq.google.messages import is_table
 from vertexq.ledger import Claim, OutputRange
 from vertexq.model import Batch, GcsUri, ObjectInfo
+from vertexq.sources.tables import is_table
 from vertexq.steps.services import Services
 from vertexq.steps.table_copies import pin_table
 

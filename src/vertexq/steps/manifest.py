@@ -8,10 +8,10 @@ from contextlib import aclosing
 from vertexq.errors import VertexqError
 from vertexq.families import family_for
 from vertexq.google.checksum import extend
-from vertexq.google.messages import is_table
 from vertexq.keys import wire_key
 from vertexq.lines import Block, LineSplitter, Oversized
 from vertexq.model import Batch, GcsUri
+from vertexq.sources.tables import is_table
 from vertexq.steps.parts import ManifestLine, read_manifest_line
 from vertexq.steps.services import Services
 from vertexq.steps.table_inputs import requests

@@ -13,9 +13,9 @@ import orjson
 from vertexq import carried as bits
 from vertexq.families.wire import Wire
 from vertexq.google.checksum import crc32c_text, extend
-from vertexq.google.messages import is_table
 from vertexq.intake import Prepared
 from vertexq.model import Batch, Estimate
+from vertexq.sources.tables import is_table
 
 READ_BYTES = 1024 * 1024
 OPEN_PARTS = 32

@@ -14,12 +14,12 @@ from vertexq.errors import BadOutput
 from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_for
 from vertexq.families.beside import beside_of
-from vertexq.google.messages import is_table
 from vertexq.ledger import Claim, OutputRange
 from vertexq.lines import Block, Oversized
 from vertexq.model import Batch, SourceKind, Submission
 from vertexq.results import Chunk, Progress, SourceRange
 from vertexq.rows import ReadContext, Reading, RowReader
+from vertexq.sources.tables import is_table
 from vertexq.steps.collecting import not_collecting
 from vertexq.steps.coming import Coming, Piece
 from vertexq.steps.matching import ManifestMatch

@@ -58,7 +58,7 @@ class Staging:
 
 async def staged_plan(services: Services, submission: Submission) -> Staging:
     """Copy and check the table of a submission; raise ``BadSource`` when its rows cannot be sent."""
-    source = TableRef.parse(submission.source.removeprefix(SCHEME))
+    source = TableRef.at(submission.source)
     pin = await pinned_table(services, submission, source)
     reach(Failpoint.TABLE_PINNED)
     plan = await _planned(services, submission, source, pin)
@@ -87,7 +87,7 @@ async def enter_tables(services: Services, submission: Submission, staging: Stag
 async def drop_plan(services: Services, submission: Submission) -> None:
     """Delete the copies of which parts were made; they expire by themselves when this does not succeed."""
     with suppress(VertexqError):
-        source = TableRef.parse(submission.source.removeprefix(SCHEME))
+        source = TableRef.at(submission.source)
         pin = await pin_of(services, submission)
         await _dropped(services, _plan_of(submission, source, pin))
 
@@ -149,7 +149,7 @@ async def _made(services: Services, submission: Submission, pin: Pin, target: Ta
 
 def _at_home(submission: Submission, name: str) -> TableRef:
     """Return one of our tables: in the destination's dataset, or in the source's."""
-    source = TableRef.parse(submission.source.removeprefix(SCHEME))
+    source = TableRef.at(submission.source)
     project, _, dataset = submission.destination.removeprefix(SCHEME).rpartition(".")
     return TableRef(
         project=project or source.project, dataset=dataset if project else source.dataset, table=name
@@ -252,7 +252,7 @@ async def _table(
     plan, pin = staging.plan, staging.pin
     target = replace(plan.plan, table=f"{plan.plan.table}_{ordinal:05d}")
     await _made(services, submission, pin, target, plan.part(target, begin, end))
-    return TableInput(uri=f"{SCHEME}{target}", generation=pin.at_us, size_bytes=0)
+    return TableInput(uri=target.address, generation=pin.at_us, size_bytes=0)
 
 
 def _digest(*parts: str) -> str:

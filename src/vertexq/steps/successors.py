@@ -17,20 +17,21 @@ from vertexq.check.verdict import Prepared
 from vertexq.errors import NotFound, VertexqError
 from vertexq.failpoints import Failpoint, reach
 from vertexq.families import family_for
-from vertexq.google.messages import is_table
+from vertexq.google.bigquery_messages import TableRef
 from vertexq.ids import batch_id
 from vertexq.ledger import Claim, NewBatch
 from vertexq.ledger.values import BatchFields
 from vertexq.model import Batch, Estimate, GcsUri, ObjectInfo, Submission
 from vertexq.money import priced
 from vertexq.rounds import Rest, difference
+from vertexq.sources.tables import is_table
 from vertexq.steps.looking import folder
 from vertexq.steps.manifest import InputChanged, entries, staged
 from vertexq.steps.parts import ManifestLine, Part
 from vertexq.steps.putting import put
 from vertexq.steps.services import Services
 from vertexq.steps.stage_parts import Staged
-from vertexq.steps.table_inputs import gone, handed_over, ref_of
+from vertexq.steps.table_inputs import gone, handed_over
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +125,7 @@ async def _fill(services: Services, filling: _Filling, rest: Rest) -> None:
 
 async def _fill_from_table(services: Services, filling: _Filling, rest: Rest) -> None:
     """Note rows of a staged table; a statement will take them over, so that only the manifest is written."""
-    if await services.bigquery.table(ref_of(rest.batch.input_uri)) is None:
+    if await services.bigquery.table(TableRef.at(rest.batch.input_uri)) is None:
         raise gone(rest.batch)
     indexes = list[int]()
     async with aclosing(entries(services, rest.batch)) as rows:

@@ -14,7 +14,6 @@ from vertexq.families import family_for
 from vertexq.google.bigquery_messages import TableInfo, TableRef, parameter
 from vertexq.google.bigquery_once import query_once, statement
 from vertexq.model import Batch
-from vertexq.sources.tables import SCHEME
 from vertexq.steps.services import Services
 from vertexq.steps.table_sql import Handed, in_order, successor
 
@@ -39,7 +38,7 @@ async def requests(services: Services, batch: Batch) -> AsyncGenerator[tuple[str
 
     Raise ``NotFound`` when the table has expired.
     """
-    ref, family = ref_of(batch.input_uri), family_for(batch)
+    ref, family = TableRef.at(batch.input_uri), family_for(batch)
     info, form = await services.bigquery.table(ref), family.tables
     if info is None or form is None:
         raise gone(batch)
@@ -60,7 +59,7 @@ async def handed_over(
     first, begin, handed = rests[0][0], 0, list[Handed]()
     for batch, indexes in rests:
         text = ",".join(map(str, indexes))
-        handed.append(Handed(table=ref_of(batch.input_uri), indexes=text, begin=begin))
+        handed.append(Handed(table=TableRef.at(batch.input_uri), indexes=text, begin=begin))
         begin += len(indexes)
     old = handed[0].table
     digest = blake2b(repr(handed).encode(), digest_size=8).hexdigest()
@@ -75,12 +74,7 @@ async def handed_over(
         statement(sql, values), within_s=COPY_S,
     )  # fmt: skip
     share = sum(batch.input_bytes * len(indexes) // max(batch.rows, 1) for batch, indexes in rests)
-    return TableInput(uri=f"{SCHEME}{target}", generation=first.input_generation, size_bytes=share)
-
-
-def ref_of(address: str) -> TableRef:
-    """Return the table at ``bq://project.dataset.table``."""
-    return TableRef.parse(address.removeprefix(SCHEME))
+    return TableInput(uri=target.address, generation=first.input_generation, size_bytes=share)
 
 
 def gone(batch: Batch) -> NotFound:

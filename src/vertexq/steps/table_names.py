@@ -9,10 +9,9 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from vertexq.google.bigquery_messages import TableRef
-from vertexq.google.messages import is_table
 from vertexq.model import Batch, Submission
+from vertexq.sources.tables import is_table
 
-_SCHEME = "bq://"
 _DIGEST_BYTES = 4
 
 
@@ -45,13 +44,13 @@ def table_at(address: str) -> TableRef | None:
     if not is_table(address):
         return None
     try:
-        return TableRef.parse(address.removeprefix(_SCHEME))
+        return TableRef.at(address)
     except ValueError:
         return None
 
 
 def copy_of(address: str, snapshot_ms: int) -> TableRef:
     """Return the copy that is read of the table at ``address`` as it was at an instant."""
-    ref = TableRef.parse(address.removeprefix(_SCHEME))
+    ref = TableRef.at(address)
     digest = blake2b(f"{address}\0{snapshot_ms}".encode(), digest_size=16).hexdigest()
     return TableRef(project=ref.project, dataset=ref.dataset, table=f"vertexq_read_{digest}")
