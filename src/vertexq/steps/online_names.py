@@ -54,7 +54,7 @@ async def _endpoint(services: Services, batch: Batch, submitted: str) -> Endpoin
 
 
 def serves_only(endpoint: Endpoint, model: str) -> bool:
-    """Tell whether all requests to an endpoint go to a model; one without a version is of any.
+    """Tell whether all requests to an endpoint go to a model; versions count where both are numbers.
 
     A name may hold the project's id or its number, so only what follows the project is compared.
     """
@@ -68,4 +68,5 @@ def _is(deployed: DeployedModel, wanted: OwnName) -> bool:
     if found is None or (found.location, found.id) != (wanted.location, wanted.id):
         return False
     version = found.version or deployed.model_version
-    return not version or not wanted.version or version == wanted.version
+    comparable = version.isdigit() and wanted.version.isdigit()
+    return not comparable or version == wanted.version
