@@ -168,7 +168,7 @@ async def test_columns_may_have_the_names_of_our_own_statements(house: House) ->
 
 
 async def test_rows_with_faults_are_set_aside(house: House) -> None:
-    """The others run; each that does not ends as failed, with the reason, under a key that tells it apart."""
+    """The others run; each that does not ends as failed, with the reason: under its own key, if it has one."""
     faulty: list[dict[str, object]] = [
         {"key": "k1", "request": request("again")},
         {"key": None, "request": request("nameless")},
@@ -185,7 +185,9 @@ async def test_rows_with_faults_are_set_aside(house: House) -> None:
     rules = {reason.partition(":")[0] for reason in failed}
     assert (status.counts.succeeded, status.counts.failed, len(found)) == (3, 5, 8), status.reason
     assert rules == {"duplicate_key", "key", "request", "role", "parts"}
-    assert failed["request: there is no request"].startswith("empty~row")
+    assert failed["request: there is no request"] == "empty"
+    assert {"k1", "role", "bare"} < set(found)
+    assert sum(key.startswith("k1~row") for key in found) == sum(key.startswith("~row") for key in found) == 1
 
 
 async def test_an_estimate_is_made_in_sql_and_held_to_the_budget(house: House) -> None:

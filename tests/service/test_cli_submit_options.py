@@ -100,7 +100,6 @@ def test_several_objects_are_one_submission(cli: CommandLine) -> None:
         ([URI, "--on-deadline", "rerun"], "needs a deadline"),
         ([URI, "--priority", "10"], "from -9 to 9"),
         ([URI, "--finish-online", "-1"], "from 0 (never) to 10,000"),
-        (["bq://p.d.t", "--finish-online", "5"], "stay in BigQuery"),
         ([URI, "--budget", "-1"], "positive number of US dollars"),
         ([URI, "--tenant", "A", "--label", "tenant=b"], "leave one out"),
         ([URI, "--tenant", "Not A Label"], "cannot have the value"),

@@ -19,7 +19,7 @@ from vertexq.keys import KEY_LIMIT_BYTES
 
 PREFIX = "vertexq_"
 ASIDE_MARK = "~row"
-"""Stands between a key and the row's number where a row that is set aside has no key of its own."""
+"""Stands between a key and the row's number where a row that is set aside has no key that is its alone."""
 
 _NOTES = ("number", "key", "fault", "given_tokens", "most_tokens", "bytes")
 _AS_JSON_TEXT = frozenset({"RECORD", "STRUCT", "RANGE", "GEOGRAPHY"})
@@ -27,6 +27,7 @@ _AS_TEXT = frozenset({"DATETIME"})
 _KEYS = frozenset({"STRING", "INTEGER", "INT64"})
 _UNPRINTABLE = r"\p{C}|[^ \P{Z}]"
 _GIVEN = "vertexq_given"
+_ALIKE = "vertexq_alike"  # how many rows have the same key
 _NO_KEY = TableCheck(
     rule=Rule.KEY, sql=f"{_GIVEN} IS NULL", text="the key is NULL", mend="give the row a key"
 )
@@ -95,13 +96,14 @@ class TablePlan:
 
     def copy(self) -> str:
         """Return the statement that makes the plan."""
-        own = "vertexq_text, vertexq_given, vertexq_own, vertexq_shard, vertexq_skipped, vertexq_place"
+        own = "vertexq_text, vertexq_given, vertexq_own, vertexq_shard, vertexq_skipped, vertexq_place, "
+        own += _ALIKE
         own += "" if self.form.plain else ", vertexq_json"
         return f"""
 CREATE TABLE {quoted(self.plan)} CLUSTER BY vertexq_number {_options(self.expires_ms)} AS
 WITH taken AS ({self._taken()}),
 judged AS (SELECT *, {self._fault()} AS vertexq_own FROM taken),
-ranked AS (SELECT *, {self._with_repeats()} AS vertexq_fault FROM judged),
+ranked AS (SELECT *, {self._with_repeats()} AS vertexq_fault, {self._alike()} AS {_ALIKE} FROM judged),
 sharded AS (SELECT *, CONCAT(IF(vertexq_fault IS NULL, '0', '1'),
   SUBSTR(TO_HEX(MD5(COALESCE({_GIVEN}, vertexq_text, ''))), 1, 3)) AS vertexq_shard FROM ranked),
 sizes AS (SELECT vertexq_shard AS vertexq_place, COUNT(*) AS held FROM sharded GROUP BY vertexq_shard),
@@ -148,13 +150,19 @@ FROM numbered"""
         )
         return f"IF(vertexq_own IS NULL AND {nth} > 1, 0, vertexq_own)"
 
+    def _alike(self) -> str:
+        """Return how many rows have a row's key; without keys nothing goes through the rows together."""
+        return f"COUNT(*) OVER (PARTITION BY {_GIVEN})" if self.key_column else "1"
+
     def _key(self) -> str:
         number = "CAST(vertexq_number AS STRING)"
         if not self.key_column:
             return number
         bad = [str(at) for at, each in enumerate(self.checks) if each.rule is Rule.KEY]
-        kept = f"IF(vertexq_fault IN ({', '.join(bad)}), '', {_GIVEN})"
-        return f"IF(vertexq_fault IS NULL, {_GIVEN}, CONCAT({kept}, '{ASIDE_MARK}', {number}))"
+        no_key = f"IFNULL(vertexq_fault IN ({', '.join(bad)}), FALSE)"
+        marked = f"CONCAT(IF({no_key}, '', {_GIVEN}), '{ASIDE_MARK}', {number})"
+        own = f"vertexq_fault IS NULL OR ({_ALIKE} = 1 AND NOT {no_key})"
+        return f"IF({own}, {_GIVEN}, {marked})"
 
     def counts(self) -> str:
         """Return the query for (fault, rows, input tokens, most output tokens, rows without a limit)."""
