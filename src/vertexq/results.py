@@ -7,9 +7,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from vertexq.errors import BadInput
+
+TRUNCATED: Final = "truncated"
+"""Our reason on a vector of a text of which the model has read the beginning only."""
+_CUT_OFF = frozenset({"MAX_TOKENS", "max_tokens", "length"})  # Gemini's word, Claude's, that of open models
 
 
 class Outcome(StrEnum):
@@ -184,8 +188,8 @@ class Result:
 
     @property
     def truncated(self) -> bool:
-        """Tell whether the limit of output tokens broke the answer off."""
-        return self.finish_reason == "MAX_TOKENS"
+        """Tell whether a limit of tokens broke an answer off, or kept a model from reading a whole text."""
+        return self.finish_reason in _CUT_OFF or self.reason == TRUNCATED
 
 
 RESULT_COLUMNS: tuple[str, ...] = Row._fields

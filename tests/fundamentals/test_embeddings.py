@@ -124,6 +124,7 @@ async def test_a_long_text_is_said_to_be_truncated(house: House) -> None:
     found = [(await embedded(house, texts, model=model))["0"] for model, texts in rows.items()]
 
     assert [(one.ok, one.reason, one.prompt_tokens) for one in found] == [(True, "truncated", 2_048)] * 2
+    assert all(one.truncated for one in found)
 
 
 async def test_jobs_of_two_submissions_run_one_after_the_other(house: House) -> None:

@@ -46,6 +46,16 @@ async def test_refusals_of_claude_are_blocks(house: House) -> None:
     assert status.cost_usd
 
 
+@pytest.mark.parametrize(("model", "word"), [(CLAUDE, "max_tokens"), (LLAMA, "length")])
+async def test_an_answer_that_was_cut_is_said_to_be_truncated(house: House, model: str, word: str) -> None:
+    """Whatever word its model has for that."""
+    house.simulator.behaviours.set(Behaviour(cut_rows=1.0))
+
+    _, found = await run(house, ["Say one"], model=model, parameters={"max_tokens": 99})
+
+    assert [(row.truncated, row.finish_reason, row.reason) for row in found.values()] == [(True, word, word)]
+
+
 @pytest.mark.parametrize("model", [CLAUDE, LLAMA])
 async def test_answers_without_our_id_are_known_by_nothing(house: House, model: str) -> None:
     """A producer's key of 500 bytes comes back as it went: nobody says how long an id may be."""

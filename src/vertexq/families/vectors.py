@@ -11,15 +11,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from vertexq.families.row_status import failed, neither, parse_status
-from vertexq.results import Outcome
+from vertexq.results import TRUNCATED, Outcome
 from vertexq.rows import Answer
 
 DIMENSIONS: Final = "dimensions"
 """Our reason for a vector of another number of dimensions than was asked for."""
 BAD_VECTOR: Final = "bad_vector"
 """Our reason for what stands where a vector should and is not a list of finite numbers."""
-TRUNCATED: Final = "truncated"
-"""Our reason on a vector of a text of which the model has read the beginning only."""
 
 Fields = dict[str, msgspec.Raw]
 decode_fields = msgspec.json.Decoder(Fields).decode
