@@ -9,7 +9,7 @@ PIP_OPTIONS := -qq --disable-pip-version-check --no-input
 EXTRAS := worker,postgres,local,flower,zstd,parquet,duckdb,schema
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev aiplatform peers demo up down flower test lint format bench faults constraints clean
+.PHONY: help install dev aiplatform peers demo up down flower test coverage lint format bench faults constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +36,11 @@ flower: install  ## watch the kept demo's tasks and workers on http://127.0.0.1:
 	@. ./.vertexq/env && exec $(BIN)/python -m celery -A worker -q flower --address=127.0.0.1 --port=5555 --read_only=True --logging=error \
 		--tasks_columns=name,uuid,args,state,received,runtime,worker
 
-test: dev aiplatform  ## format, lint, types, import contracts, tests, coverage: what CI runs
+test: dev aiplatform  ## format, lint, types, import contracts, tests: what CI runs
 	@scripts/check
+
+coverage: dev aiplatform  ## the same, and that 90 % of all branches are taken in some test
+	@scripts/check coverage
 
 lint: dev  ## the part of it that runs no test
 	@scripts/check lint
