@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from vertexq.errors import BadInput, BadSource
-from vertexq.families import family_of, family_taking, named_by
+from vertexq.families import Family, family_of, family_taking, named_by
+from vertexq.families.own_models import of_another_project
 from vertexq.ids import checked_submission_id, new_submission_id
 from vertexq.model import Estimate, NewSubmission, Policy, SourceKind, Terms
 from vertexq.places import check_labels, check_place
@@ -89,14 +90,24 @@ class Order:
     def _check_model(self) -> None:
         """Raise ``BadInput`` for parameters or a place that the model's family does not take."""
         family = family_taking(self.model, self.family, self.parameters)
+        self._check_wishes(family)
+        check_destination(self.destination, family, self.location)
+        elsewhere = family.refusal(self.model, self.location) if self.location else ""
+        if why := of_another_project(self.model, self.project) or elsewhere:
+            raise BadInput(f"{why}; nothing was sent")
+
+    def _check_wishes(self, family: Family) -> None:
+        """Raise ``BadInput`` for what is done for models of other families only."""
         if self.terms.finish_online and family.online is None:
             raise BadInput(
                 f"models of the family {family.name} are not asked online, so the last rows cannot be "
                 "finished online; leave finish_online out; nothing was sent"
             )
-        check_destination(self.destination, family, self.location)
-        if self.location and (why := family.refusal(self.model, self.location)):
-            raise BadInput(f"{why}; nothing was sent")
+        if self.policy.validate and not family.validates:
+            raise BadInput(
+                f"answers of models of the family {family.name} are not held to a schema; leave validate "
+                "out, and look at the answers themselves; nothing was sent"
+            )
 
     def with_options_form(self, form: str) -> Order:
         """Return the order under a setting of how options of embeddings are written; its own word wins."""

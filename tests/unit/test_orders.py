@@ -117,6 +117,15 @@ def test_only_plain_lines_can_be_used_as_they_are(uri: str) -> None:
         replace(ORDER, policy=Policy(as_is=True)).for_objects([uri])
 
 
+@pytest.mark.parametrize("model", ["anthropic/claude-haiku-4-5", "text-embedding-005"])
+def test_answers_that_are_not_held_to_a_schema_are_not_said_to_be(model: str) -> None:
+    """Only Gemini's are; with any other model the wish would change nothing."""
+    order = replace(ORDER, model=model)
+    order.checked()
+    with pytest.raises(BadInput, match="are not held to a schema"):
+        replace(order, policy=Policy(validate=True)).checked()
+
+
 @pytest.mark.parametrize("model", ["anthropic/claude-haiku-4-5", "meta/llama-4-scout-17b-16e-instruct-maas"])
 def test_families_that_are_not_asked_online_are_not_finished_online(model: str) -> None:
     """It is said when the order is given, not when the last rows are left."""

@@ -124,6 +124,7 @@ class Family:
     object_row: Callable[[str], Mapping[str, Any] | None] | None = None
     tables: TableForm | None = None
     online: OnlineWay | None = None  # how rows are answered without a job; None: they are not
+    validates: bool = False  # answers that were asked for as JSON are read as such, and held to their schema
     resumes: bool = False  # a job takes an earlier one's output and runs the rows without an answer
 
     def request_for(self, parameters: Parameters, model: str = "") -> Request:

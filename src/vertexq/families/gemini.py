@@ -88,6 +88,7 @@ FAMILY = Family(
     check=RULES,
     estimate=estimate,
     online=OnlineWay(),
+    validates=True,
     resumes=True,
     tables=TableForm(
         column="request",
