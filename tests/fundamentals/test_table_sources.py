@@ -168,7 +168,7 @@ async def test_columns_may_have_the_names_of_our_own_statements(house: House) ->
 
 
 async def test_rows_with_faults_are_set_aside(house: House) -> None:
-    """The others run; each that does not ends as failed, with the reason: under its own key, if it has one."""
+    """The others run; each that does not ends as failed, with the reason, under its own key if it has one."""
     faulty: list[dict[str, object]] = [
         {"key": "k1", "request": request("again")},
         {"key": None, "request": request("nameless")},

@@ -60,6 +60,19 @@ def test_an_order_for_another_place_is_refused_before_anything_is_enqueued() -> 
         Order(id=None, model=MODEL, store="results", location="global").checked()
 
 
+def test_an_order_for_another_project_is_refused_before_anything_is_enqueued() -> None:
+    """In whatever place."""
+    with pytest.raises(BadInput, match="is of the project demo"):
+        Order(id=None, model=MODEL, store="results", project="other-one").checked()
+
+
+def test_a_model_that_is_said_to_be_on_global_is_not_sent_there() -> None:
+    """No location would help, so that the name is what must change."""
+    why = gemini_tuned.FAMILY.refusal("projects/demo/locations/global/models/17", "us-central1")
+
+    assert "write it with the region that the model is in" in why
+
+
 @pytest.mark.parametrize(
     ("project", "said"),
     [("demo", ""), ("", ""), ("1234", ""), ("other-one", "is of the project demo")],

@@ -79,6 +79,12 @@ def in_its_region_only(made: Made, model: str, location: str) -> str:
             f"{made.said} has no batch jobs on global; give the region that the model is in, and stage in a "
             "bucket there"
         )
+    own = OwnName.parse(model)
+    if own is not None and own.location == "global":
+        return (
+            f"the name of the model {own.id} says global, where {made.said} has no batch jobs; write it with "
+            "the region that the model is in"
+        )
     return elsewhere(model, location)
 
 

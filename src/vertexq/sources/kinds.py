@@ -68,7 +68,10 @@ def _check_object(uri: str) -> None:
     except ValueError as error:
         raise BadSource(f"{error}; nothing was sent") from None
     if not parsed.name or parsed.name.endswith("/") or "\n" in uri or "\r" in uri:
-        raise BadSource(f"{uri!r} names no object; pass the whole name, gs://bucket/path/file.jsonl")
+        raise BadSource(
+            f"{uri!r} names no object; pass the whole name, gs://bucket/path/file.jsonl, or say what a "
+            "directory holds: images, by the family of their model, or a job's output, by resume"
+        )
     if WILDCARD in parsed.bucket:
         raise BadSource(f"{uri} has a wildcard in its bucket's name; only names of objects may have one")
     if format_of(uri) is Format.PARQUET:
