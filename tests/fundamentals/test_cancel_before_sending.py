@@ -37,6 +37,19 @@ async def _cancelled(house: House, client: Client, submission_id: str) -> Status
     return status
 
 
+async def test_when_every_hint_is_lost(house: House) -> None:
+    """The sweeper's own hints are enough, from the cancel to the end."""
+    house.simulator.behaviours.set(STUCK)
+    with house.client() as client:
+        queued = client.submit(PROMPTS, model=MODEL, store="results")
+        client.cancel(queued.id)
+        await _cancelled(house.forgetful(), client, queued.id)
+        running = client.submit(PROMPTS, model=MODEL, store="results")
+        await house.until(lambda: BatchState.BOUND in states_of(house, running.id))
+        client.cancel(running.id)
+        await _cancelled(house.forgetful(), client, running.id)
+
+
 async def test_in_the_queue(house: House) -> None:
     """Nothing is staged, nothing sent, and the rows it had brought along are dropped."""
     with house.client() as client:

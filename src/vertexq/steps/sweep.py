@@ -40,6 +40,8 @@ async def sweep(services: Services) -> None:
     hints = {hint for item in due if (hint := hint_for(item)) is not None}
     settling = [one.id for one in due if one.state == SubmissionState.SETTLING]
     hints |= {(TaskName.RERUN, (one,)) for one in settling}  # rows may have to be tried again
+    cancelling = [one.id for one in due if one.state == SubmissionState.CANCELLING]
+    hints |= {(TaskName.SETTLE, (one,)) for one in cancelling}  # the hint of the cancel may be lost
     strays = services.ledger.stray_places(quiet_s=services.options.poll_interval_s)
     hints |= {(TaskName.POLL, place) for place in strays}
     for task, args in sorted(hints):
