@@ -87,6 +87,8 @@ def test_a_good_instance_is_staged_as_it_is(*, quick: bool) -> None:
     assert line == orjson.dumps(INSTANCE) + b"\n"
     assert row.fingerprint == FAMILY.wire.digest({"instance": INSTANCE, "prediction": LABELS})
     assert row.fingerprint == FAMILY.wire.digest({**INSTANCE, "error": {"code": 5}})
+    assert row.fingerprint == FAMILY.wire.digest({"content": INSTANCE["content"], "error": {"code": 5}})
+    assert row.fingerprint == FAMILY.wire.digest({"instance": {**INSTANCE, "key": 7}, "prediction": LABELS})
 
 
 @pytest.mark.parametrize(

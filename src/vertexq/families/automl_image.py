@@ -147,11 +147,18 @@ def _estimate(_request: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _echo(row: Fields) -> object:
-    """Return the instance that an output line echoes; a line of an errors file is one, with its error."""
-    return row["instance"] if isinstance(row.get("instance"), Mapping) else _of_line(row)
+    """Return the instance that an output line echoes; a line of an errors file is one, with its error.
+
+    That an errors line repeats the kind of image is said nowhere; where it does not, the name says it.
+    """
+    instance = row.get("instance")
+    found = _of_line(cast("Fields", instance) if isinstance(instance, Mapping) else row)
+    if found is not None and found.get("mimeType") is None:
+        return {**found, "mimeType": mime_type_of(str(found["content"])) or None}
+    return found
 
 
-def _of_line(row: Fields) -> object:
+def _of_line(row: Fields) -> Fields | None:
     return {name: row[name] for name in _FIELDS if name in row} if "content" in row else None
 
 
