@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from tests.fundamentals.house import House
+from tests.fundamentals.retrying import until_first_round
 from vertexq import BadInput, BadSource, Policy, Result, Status, SubmissionState
 from vertexq.model import GcsUri
 from vertexq.simulator.behaviour import Behaviour
@@ -125,10 +126,13 @@ async def test_an_output_without_keys_is_matched_by_its_requests(house: House) -
 async def test_rows_that_fail_again_are_tried_again_and_paid_for(house: House) -> None:
     """Rounds go on as ever: without the answers that were there."""
     directory = await failing(house)
-    house.simulator.behaviours.set(Behaviour(quota_rows=0.1))
-    rounds = house.with_options(retry_rounds=5, retry_wait_s=0.0)
-
-    status, _ = await resumed(rounds, f"{directory}/")
+    house.simulator.behaviours.set(Behaviour(quota_rows=0.6))
+    rounds = house.with_options(retry_rounds=1, retry_wait_s=0.02)
+    with rounds.client() as client:
+        client.submit(f"{directory}/", model=MODEL, store="results", id="again", policy=RESUME)
+        await until_first_round(rounds, "again")
+        rounds.simulator.behaviours.clear()
+        status = await rounds.until_rest("again")
 
     batches = house.services.ledger.batches("again")
     assert status.counts.succeeded == 60
