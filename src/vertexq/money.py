@@ -6,6 +6,7 @@ most output tokens it allows. Rows that allow any number are reckoned with an as
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -52,6 +53,23 @@ def priced(
         price = price.long
     cost_pusd = price.cost_pusd(input_tokens=estimate.input_tokens, output_tokens=output_tokens)
     return replace(estimate, output_tokens=output_tokens, cost_pusd=cost_pusd)
+
+
+def together(estimates: Iterable[Estimate | None]) -> Estimate | None:
+    """Return the sum of estimates; None, or a cost of None, when one of them is not known."""
+    total = Estimate(cost_pusd=0)
+    for one in estimates:
+        if one is None:
+            return None
+        unknown = total.cost_pusd is None or one.cost_pusd is None
+        total = Estimate(
+            rows=total.rows + one.rows,
+            input_tokens=total.input_tokens + one.input_tokens,
+            output_tokens=total.output_tokens + one.output_tokens,
+            assumed_rows=total.assumed_rows + one.assumed_rows,
+            cost_pusd=None if unknown else (total.cost_pusd or 0) + (one.cost_pusd or 0),
+        )
+    return total
 
 
 def over_budget(estimate: Estimate, budget_pusd: int | None, *, model: str) -> str:

@@ -23,6 +23,7 @@ from vertexq.failpoints import Failpoint, reach
 from vertexq.finishing import are_few, finishes_online, left_rows, nothing_else_runs
 from vertexq.ledger import Claim, Record
 from vertexq.model import Batch, Submission
+from vertexq.money import together
 from vertexq.names import TaskName
 from vertexq.rounds import Rest, asked_for, has_rounds, left_pusd, open_rows, rest_s, unanswered
 from vertexq.states import BATCH_TERMINAL, BatchState, SubmissionState
@@ -32,7 +33,7 @@ from vertexq.steps.dispatch import dispatch
 from vertexq.steps.leases import with_lease
 from vertexq.steps.services import Services, seconds
 from vertexq.steps.stopping import stop
-from vertexq.steps.successors import InputGone, online_share, run_again, share_of, together
+from vertexq.steps.successors import InputGone, online_share, run_again, share_of
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from vertexq.families import family_for
 from vertexq.ids import batch_id
 from vertexq.ledger import Claim, NewBatch
 from vertexq.model import Estimate, GcsUri, ObjectInfo, Submission
-from vertexq.money import priced
+from vertexq.money import priced, together
 from vertexq.states import BatchState
 from vertexq.steps.parts import Part, StagedFile
 from vertexq.steps.putting import put
@@ -65,14 +65,7 @@ class Entering:
     @property
     def estimate(self) -> Estimate:
         """Return what all parts so far will take; its cost is None when their model has no price."""
-        costs = [one.cost_pusd for one in self._estimates if one.rows]
-        return Estimate(
-            rows=sum(one.rows for one in self._estimates),
-            input_tokens=sum(one.input_tokens for one in self._estimates),
-            output_tokens=sum(one.output_tokens for one in self._estimates),
-            assumed_rows=sum(one.assumed_rows for one in self._estimates),
-            cost_pusd=None if None in costs else sum(cost for cost in costs if cost is not None),
-        )
+        return together(one for one in self._estimates if one.rows) or Estimate()
 
     def prefix(self) -> GcsUri:
         """Return where the next part's objects go."""

@@ -22,7 +22,7 @@ from vertexq.ids import batch_id
 from vertexq.ledger import Claim, NewBatch
 from vertexq.ledger.values import BatchFields
 from vertexq.model import Batch, Estimate, GcsUri, ObjectInfo, Submission
-from vertexq.money import priced
+from vertexq.money import priced, together
 from vertexq.rounds import Rest, difference
 from vertexq.sources.tables import is_table
 from vertexq.steps.looking import folder
@@ -241,23 +241,6 @@ def online_estimate(services: Services, known: Estimate | None, model: str) -> E
     today, assumed = services.ledger.now().date(), known.assumed_rows
     priced_so = priced(replace(known, assumed_rows=0), model, today, services.prices, 0, online=True)
     return replace(priced_so, assumed_rows=assumed)
-
-
-def together(estimates: Iterable[Estimate | None]) -> Estimate | None:
-    """Return the sum of estimates; None, or a cost of None, when one of them is not known."""
-    total = Estimate(cost_pusd=0)
-    for one in estimates:
-        if one is None:
-            return None
-        unknown = total.cost_pusd is None or one.cost_pusd is None
-        total = Estimate(
-            rows=total.rows + one.rows,
-            input_tokens=total.input_tokens + one.input_tokens,
-            output_tokens=total.output_tokens + one.output_tokens,
-            assumed_rows=total.assumed_rows + one.assumed_rows,
-            cost_pusd=None if unknown else (total.cost_pusd or 0) + (one.cost_pusd or 0),
-        )
-    return total
 
 
 def part_of(estimate: Estimate | None, *, rows: int, of: int) -> Estimate | None:
