@@ -240,6 +240,13 @@ class Usage:
     total_tokens: int = 0
     unpriced_tokens: int = 0
 
+    def has_cost(self, *, priced: bool) -> bool:
+        """Tell whether it is known what the answers cost; ``priced`` says that a price was known beforehand.
+
+        Images have no tokens that a price could be missing for.
+        """
+        return not self.unpriced_tokens and (priced or self.total_tokens > 0)
+
     def __add__(self, other: Usage) -> Usage:
         """Add field by field."""
         return Usage(

@@ -242,8 +242,8 @@ def _round(number: int, batches: Sequence[Batch]) -> Round:
 def _cost_usd(submission: Submission, usage: Usage, cost_pusd: int) -> float | None:
     """Return the cost in US dollars; None when answers had no price, or would have none if they came."""
     estimate = submission.estimate
-    no_price = estimate is not None and estimate.cost_pusd is None and not usage.total_tokens
-    return None if usage.unpriced_tokens or no_price else cost_pusd / PUSD_PER_USD
+    priced = estimate is None or estimate.cost_pusd is not None
+    return cost_pusd / PUSD_PER_USD if usage.has_cost(priced=priced) else None
 
 
 def _why_it_waits(batches: Sequence[Batch]) -> str:

@@ -179,11 +179,12 @@ def test_spending_is_told_by_day_project_model_and_tenant(ledger: Ledger) -> Non
     assert ledger.spending(since=ledger.now() + timedelta(seconds=60)) == []
 
 
-def test_an_unknown_part_makes_a_sum_unknown(ledger: Ledger) -> None:
-    """A total that leaves something out must not look like a total."""
+@pytest.mark.parametrize("usage", [Usage(total_tokens=9, unpriced_tokens=9), Usage()], ids=["text", "images"])
+def test_an_unknown_part_makes_a_sum_unknown(ledger: Ledger, usage: Usage) -> None:
+    """A total that leaves something out must not look like a total, also where no tokens are counted."""
     first, second = ready(ledger, priced_batch(0, usd=None), priced_batch(1))
     done = ended(ledger, send(ledger, first, ROOM), cost_usd=0, to=B.ENDED)
-    ledger.update_batch(done, usage=Usage(total_tokens=9, unpriced_tokens=9))
+    ledger.update_batch(done, usage=usage)
     send(ledger, second, ROOM)
 
     (found,) = ledger.spending(since=ledger.now() - timedelta(days=1))

@@ -124,6 +124,7 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
 
 
 def _job(batch: Batch) -> dict[str, object]:
+    priced = batch.estimate is None or batch.estimate.cost_pusd is not None
     return {
         "batch": batch.id,
         "state": batch.state.value,
@@ -132,7 +133,7 @@ def _job(batch: Batch) -> dict[str, object]:
         "sent_at": batch.sent_at.isoformat() if batch.sent_at else None,
         "rows": batch.rows,
         "estimate": estimate_json(batch.estimate) if batch.estimate else None,
-        "cost_usd": None if batch.usage.unpriced_tokens else in_usd(batch.cost_pusd),
+        "cost_usd": in_usd(batch.cost_pusd) if batch.usage.has_cost(priced=priced) else None,
     }
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, case, func, 
 from vertexq.ledger.base import LedgerPart
 from vertexq.ledger.schema import batches
 from vertexq.ledger.times import database_now
+from vertexq.model import Usage
 from vertexq.states import BatchState
 
 FREE = (BatchState.READY, BatchState.REFUSED, BatchState.WITHDRAWN, BatchState.ASIDE)
@@ -27,7 +28,8 @@ class Spent:
     """What the jobs of one day (UTC, by when they were sent), project, model and tenant cost.
 
     ``estimate_pusd`` is None when a job was sent without one, ``cost_pusd`` when answers came without a
-    price; ``counted_pusd`` is what caps go by: the cost of counted jobs and the estimate of all others.
+    price, or would if they came; ``counted_pusd`` is what caps go by: the cost of counted jobs and the
+    estimate of all others.
     """
 
     day: date
@@ -105,7 +107,7 @@ def _counted() -> ColumnElement[Any]:
 
 
 def _spent_of(row: RowMapping) -> Spent:
-    unknown = bool(row["usage"].get("unpriced_tokens"))
+    known = Usage(**row["usage"]).has_cost(priced=row["estimate_pusd"] is not None)
     return Spent(
         day=row["sent_at"].date(),
         project=row["project"],
@@ -114,7 +116,7 @@ def _spent_of(row: RowMapping) -> Spent:
         jobs=0 if row["online"] else 1,
         rows=row["rows"],
         estimate_pusd=row["estimate_pusd"],
-        cost_pusd=None if unknown else row["cost_pusd"],
+        cost_pusd=row["cost_pusd"] if known else None,
         counted_pusd=int(row["counted"]),
     )
 
