@@ -8,14 +8,16 @@ import pytest
 
 from tests.fundamentals.house import House
 from tests.fundamentals.retrying import PROMPTS, check_sums
-from tests.fundamentals.stopping_house import batches_of
+from tests.fundamentals.stopping_house import batches_of, let_deadline_pass
 from vertexq import Outcome, SubmissionState
 from vertexq.endpoint_orders import checked
 from vertexq.endpoints import EndpointOrder, LongOperation, OperationKind, Resources
 from vertexq.google.auth import default_tokens
 from vertexq.google.endpoints import Endpoints
 from vertexq.google.rest import Transport
+from vertexq.model import OnDeadline
 from vertexq.simulator.behaviour import Behaviour
+from vertexq.states import SUBMISSION_TERMINAL
 
 FEW = Behaviour(quota_rows=0.3, missing_rows=0.1)
 HERE = "projects/demo/locations/us-central1"
@@ -93,6 +95,26 @@ async def test_a_tuned_model_without_an_endpoint_waits_for_one(house: House) -> 
     assert "no endpoint serves" in parked.reason
     assert status.counts.succeeded == len(PROMPTS)
     assert len(batches_of(house, "one")) == 2
+    check_sums(house, "one")
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_rows_that_nobody_can_answer_keep_no_submission_for_ever(house: House, *, late: bool) -> None:
+    """A cancel ends it, and so does its deadline; what was answered stays."""
+    house.simulator.behaviours.set(FEW)
+    with house.client() as client:
+        client.submit(PROMPTS, model=OWN, store="results", id="one", finish_online=30)
+        parked = await house.until_rest("one")
+        if late:
+            let_deadline_pass(house, "one", OnDeadline.REPORT)
+        else:
+            client.cancel("one")
+        await house.until(lambda: client.get("one").state in SUBMISSION_TERMINAL)
+        status = client.get("one")
+
+    assert parked.state is SubmissionState.PARKED
+    assert status.state is (SubmissionState.DONE if late else SubmissionState.CANCELLED)
+    assert 0 < status.counts.succeeded < status.counts.total == len(PROMPTS)
     check_sums(house, "one")
 
 

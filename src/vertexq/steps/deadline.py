@@ -48,9 +48,10 @@ def may_act(services: Services, submission: Submission) -> bool:
 
 async def _act(services: Services, submission: Submission, claim: Claim) -> None:
     ledger, again = services.ledger, runs_again(submission)
+    over = submission.state is SubmissionState.PARKED and not again
     reason = "" if again else before_it_was_sent(submission)
     for batch in ledger.batches(submission.id):
-        if not batch.online:  # that is what comes after a deadline
+        if over or not batch.online:  # rows that are asked online are what comes after a deadline
             await stop(services, batch, claim, withdraw=reason)
     if not has_stopped(services, submission):
         log.info("deadline_passed", submission=submission.id, rounds=submission.rounds)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import structlog
 
 from vertexq.bounds import Bounds, Held
+from vertexq.deadlines import is_late, runs_again
 from vertexq.errors import Throttled, Unavailable, Unreachable
 from vertexq.failpoints import Failpoint, reach
 from vertexq.finishing import PASSES
@@ -102,6 +103,9 @@ def _put_aside(services: Services, batch: Batch, submission: Submission, claim: 
 
 async def _go_on(services: Services, batch: Batch, claim: Claim) -> None:
     """Go through the rows that have no line, and say what comes next."""
+    if _is_over(services, batch):
+        _end(services, batch, claim, JobState.CANCELLED)
+        return
     target = await target_of(services, batch)
     written = await WrittenParts.of(services, batch)
     done = await _gone_through(services, batch, claim, target, written)
@@ -127,7 +131,7 @@ async def _gone_through(
     last, done = batch.attempts + 1 >= PASSES, _Pass()
     async with aclosing(_parts(services, batch, written.rows)) as parts:
         async for rows in parts:
-            if _is_cancelled(services, batch):
+            if _is_over(services, batch):
                 done.cancelled = True
                 return done
             said = await answered(target, rows, last=last, some_were=bool(written.rows))
@@ -136,7 +140,7 @@ async def _gone_through(
             done.over = time.monotonic() >= ends_at
             if done.held or done.over:
                 return done
-    done.cancelled = bool(done.later) and _is_cancelled(services, batch)
+    done.cancelled = bool(done.later) and _is_over(services, batch)
     return done
 
 
@@ -181,8 +185,12 @@ def _note(done: _Pass, said: Sequence[Outcome]) -> None:
             done.why = str(one.error)
 
 
-def _is_cancelled(services: Services, batch: Batch) -> bool:
-    return services.ledger.submission(batch.submission_id).state is SubmissionState.CANCELLING
+def _is_over(services: Services, batch: Batch) -> bool:
+    """Tell whether no more rows are to be asked for: a cancel, or a deadline that passed in a parked one."""
+    submission = services.ledger.submission(batch.submission_id)
+    late = is_late(submission, services.ledger.now()) and not runs_again(submission)
+    parked = submission.state is SubmissionState.PARKED
+    return submission.state is SubmissionState.CANCELLING or (parked and late)
 
 
 def _wait(
