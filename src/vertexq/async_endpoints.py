@@ -45,6 +45,8 @@ class AsyncEndpointDesk:
     list = _forwarded(EndpointDesk.list)
     get = _forwarded(EndpointDesk.get)
     predict = _forwarded(EndpointDesk.predict)
+    generate = _forwarded(EndpointDesk.generate)
+    embed = _forwarded(EndpointDesk.embed)
 
     def __init__(self, desk: EndpointDesk, in_thread: InThread) -> None:
         self.desk = desk

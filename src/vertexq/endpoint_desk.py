@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vertexq.connection import Connection
 from vertexq.endpoint_orders import check_place, checked, to_message, with_model_id
@@ -19,6 +19,7 @@ from vertexq.endpoints import (
     endpoint_place,
 )
 from vertexq.errors import BadInput, NotDone
+from vertexq.families.online import Verb
 from vertexq.ids import checked_submission_id, new_operation_id
 from vertexq.names import TaskName
 from vertexq.predictions import Prediction, prediction_from
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from vertexq.broker import CeleryHints
     from vertexq.google.rest import Transport
     from vertexq.ledger import Ledger
+    from vertexq.results import Result
 
 PRODUCER = "producer"
 ON_ONE_MACHINE = Resources()
@@ -39,7 +41,8 @@ class EndpointDesk:
     """Endpoints, as ``client.endpoints``. ``create``, ``deploy``, ``undeploy`` and ``delete`` are orders.
 
     An order is checked, written into the ledger and carried out by workers; it returns at once, and ``wait``
-    follows it. ``list``, ``get`` and ``predict`` ask Google from here, with this process's credentials.
+    follows it. ``list``, ``get``, ``predict``, ``generate`` and ``embed`` ask Google from here, with this
+    process's credentials.
     """
 
     def __init__(
@@ -239,6 +242,61 @@ class EndpointDesk:
             return prediction_from(said)
 
         return self._google.run(ask)
+
+    def generate(
+        self,
+        model: str,
+        row: str | Mapping[str, Any],
+        *,
+        family: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        project: str = "",
+        location: str = "",
+    ) -> Result:
+        """Have a Gemini model answer one row at once, in any form that a submission takes.
+
+        ``model`` is a publisher's, or the full name of the endpoint that serves a tuned one. The result is
+        what a batch would have given, at the online price. Raise ``BadInput`` for a row or a model that
+        cannot be asked (nothing is sent then), ``Refused`` when nobody may call, ``Unreachable``.
+        """
+        return self._asked((Verb.GENERATE,), model, row, family, parameters, project, location)
+
+    def embed(
+        self,
+        model: str,
+        row: str | Mapping[str, Any],
+        *,
+        family: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        project: str = "",
+        location: str = "",
+    ) -> Result:
+        """Have an embedding model embed one row at once; see ``generate``."""
+        return self._asked((Verb.EMBED, Verb.PREDICT), model, row, family, parameters, project, location)
+
+    def _asked(
+        self,
+        verbs: tuple[Verb, ...],
+        model: str,
+        row: str | Mapping[str, Any],
+        family: str,
+        parameters: Mapping[str, Any] | None,
+        project: str,
+        location: str,
+    ) -> Result:
+        from vertexq.google.online import DEADLINE_S  # noqa: PLC0415
+        from vertexq.prices import PriceBook  # noqa: PLC0415
+        from vertexq.questions import Question, ask  # noqa: PLC0415
+
+        at = project or self._settings.project
+        question = Question(
+            model=model, row=row, verbs=frozenset(verbs), family=family, parameters=dict(parameters or {}),
+            project=at, location=location or self._settings.location,
+        )  # fmt: skip
+        prices, base = PriceBook.open(self._settings.prices), self._settings.vertex_endpoint
+        return self._google.run(
+            lambda transport: ask(transport, question, endpoint=base, deadline_s=DEADLINE_S, prices=prices)
+        )
 
     def close(self) -> None:
         """Close the connections. Safe to repeat."""

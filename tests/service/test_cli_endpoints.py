@@ -165,7 +165,17 @@ def test_help_names_every_command(vertexq: CommandLine) -> None:
     """And a wrong option is a wrong usage."""
     said = vertexq.run("endpoints", "--help")
 
-    for word in ("create", "list", "deploy", "undeploy", "delete", "operations", "predict"):
+    for word in (
+        "create",
+        "list",
+        "deploy",
+        "undeploy",
+        "delete",
+        "operations",
+        "predict",
+        "generate",
+        "embed",
+    ):
         assert word in said.out
         assert vertexq.run("endpoints", word, "--help").code == 0
     assert vertexq.run("endpoints", "create", "shop", "--colour", "red").code == 2
@@ -230,3 +240,17 @@ def test_labels_that_were_paid_for_are_shown_before_an_error(
 
     assert (said.code, "403" in said.err) == (1, True)
     assert {line.split("\t")[0] for line in said.out.splitlines()[1:]} == {str(flower)}
+
+
+def test_a_prompt_and_a_text_are_answered_at_once(asking: CommandLine) -> None:
+    """The answer alone for people, the whole result for scripts; a model of another kind is a wrong usage."""
+    answer = asking.run("endpoints", "generate", "gemini-2.5-flash", "Name a colour.")
+    said = asking.run("endpoints", "generate", "gemini-2.5-flash", "Name a colour.", "--json").json()
+    vector = asking.run(
+        "endpoints", "embed", "gemini-embedding-001", "a text", "--parameter", "dimensions=256"
+    )
+    refused = asking.run("endpoints", "embed", "gemini-2.5-flash", "a text")
+
+    assert (answer.code, answer.out.strip(), said["outcome"]) == (0, said["text"].strip(), "succeeded")
+    assert (vector.code, "(256 numbers, norm" in vector.out) == (0, True)
+    assert (refused.code, "does not answer" in refused.err) == (2, True)

@@ -1,4 +1,4 @@
-"""``vertexq endpoints``: create, list, deploy, undeploy, delete, predict, and how orders stand."""
+"""``vertexq endpoints``: orders for them and how those stand; questions to what serves online."""
 
 from __future__ import annotations
 
@@ -12,19 +12,25 @@ import typer
 
 import vertexq
 from vertexq.cli.endpoint_progress import follow_operation, say_operation
-from vertexq.cli.reporting import LIMIT_MOST, AsJson, reported, say, say_json
+from vertexq.cli.options import Parameters, parameters_of
+from vertexq.cli.reporting import LIMIT_MOST, AsJson, ExitCode, complain, reported, say, say_json
+from vertexq.cli.results import shown
 from vertexq.cli.tables import Column, say_table
 from vertexq.cli.waiting import has_ledger
 from vertexq.plain import one_line
 
 if TYPE_CHECKING:
     from vertexq.endpoints import Endpoint, Operation
+    from vertexq.results import Result
 
 endpoints = typer.Typer(
     no_args_is_help=True, help="Serve models online: endpoints, what is deployed on them, predictions."
 )
 
 EndpointId = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id, or its full name.")]
+OnlineModel = Annotated[
+    str, typer.Argument(metavar="MODEL", help="The model, as Google writes it, or an endpoint's full name.")
+]
 Project = Annotated[str, typer.Option("--project", help="Google Cloud project; the worker's by default.")]
 Location = Annotated[str, typer.Option("--location", help="Region of the endpoint; the worker's by default.")]
 OperationId = Annotated[
@@ -232,6 +238,50 @@ def predict(
         finally:  # what was answered before an error has been paid for
             if rows:
                 say_table(_LABEL, rows)
+
+
+@endpoints.command()
+def generate(
+    model: OnlineModel,
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the model is asked.")],
+    *,
+    project: Project = "",
+    location: Location = "",
+    as_json: AsJson = False,
+) -> None:
+    """Have a Gemini model, or the endpoint of a tuned one, answer a prompt at once, at the online price."""
+    with reported(as_json=as_json), vertexq.Client() as client:
+        _say_answer(client.endpoints.generate(model, prompt, project=project, location=location), as_json)
+
+
+@endpoints.command()
+def embed(
+    model: OnlineModel,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is embedded.")],
+    *,
+    parameter: Parameters = None,
+    project: Project = "",
+    location: Location = "",
+    as_json: AsJson = False,
+) -> None:
+    """Have an embedding model embed a text at once, at the online price; --json gives all numbers."""
+    with reported(as_json=as_json), vertexq.Client() as client:
+        found = client.endpoints.embed(
+            model, text, parameters=parameters_of(parameter or []), project=project, location=location
+        )
+        _say_answer(found, as_json)
+
+
+def _say_answer(result: Result, as_json: bool) -> None:  # noqa: FBT001
+    """Print an answer; a row that failed ends the command with 1, as one of a submission does."""
+    if as_json:
+        say_json(result)
+    elif result.ok or result.blocked:
+        say(shown(result))
+    else:
+        complain(result.error_message or "the model gave no answer")
+    if not result.ok:
+        raise typer.Exit(ExitCode.NOT_ALL_ANSWERED)
 
 
 _ENDPOINT = (

@@ -52,10 +52,10 @@ def results(
             _table(found, limit or TABLE_ROWS)
         else:
             for result in islice(found, limit):
-                say(f"{one_line(result.key)}\t{result.outcome.value}\t{one_line(_shown(result))}")
+                say(f"{one_line(result.key)}\t{result.outcome.value}\t{one_line(shown(result))}")
 
 
-def _shown(result: Result) -> str:
+def shown(result: Result) -> str:
     """Return the answer, or why there is none; of a vector how long it is, and how it begins."""
     if result.text is None and result.embedding:
         return _vector(result.embedding, result.embedding_norm)
@@ -85,5 +85,5 @@ def _table(found: Iterator[Result], limit: int) -> None:
 def _cells(found: Iterable[Result]) -> Iterator[tuple[str, ...]]:
     for result in found:
         tokens = "" if result.total_tokens is None else f"{result.total_tokens:,}"
-        shown = shortened(one_line(_shown(result)), limit=160)
-        yield one_line(result.key), result.outcome.value, tokens, shown
+        text = shortened(one_line(shown(result)), limit=160)
+        yield one_line(result.key), result.outcome.value, tokens, text
