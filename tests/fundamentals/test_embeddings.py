@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.fundamentals.house import House
 from vertexq import Outcome, Result
 from vertexq.google.messages import job_body
 from vertexq.simulator.behaviour import Behaviour, Echo
+from vertexq.steps.storebook import StoreBook
 
 LEGACY, GEMINI = "text-embedding-005", "gemini-embedding-001"
 
@@ -163,3 +165,23 @@ async def test_rows_of_a_job_that_met_somebody_elses_are_tried_again(slow_house:
 
     assert status.counts.succeeded == 2
     assert slow_house.simulator.overlaps
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters", "state"),
+    [(GEMINI, {}, "rejected"), (GEMINI, {"dimensions": 8}, "done"), (LEGACY, {}, "rejected")],
+)
+async def test_vectors_that_fit_no_store_are_never_paid_for(
+    house: House, model: str, parameters: dict[str, object], state: str
+) -> None:
+    """The store's URL says how long its vectors are, the model and its parameters how long they come."""
+    stores = StoreBook({"results": f"sqlite:///{house.home}/results.db?vector=8"})
+    house = replace(house, services=replace(house.services, stores=stores))
+    with house.client() as client:
+        submission = client.submit(["A text"], model=model, store="results", parameters=parameters)
+        status = await house.until_rest(submission.id)
+    await stores.close()
+
+    assert status.state == state
+    assert ("holds vectors of 8 numbers" in status.reason) == (state == "rejected")
+    assert len(house.simulator.accepted) == (state == "done")

@@ -49,6 +49,11 @@ class TableForm:
         return self.column == "content"
 
 
+def no_vectors(_model: str, _parameters: Parameters) -> int:
+    """Give no vectors."""
+    return 0
+
+
 def anywhere(_model: str, _location: str) -> str:
     """Refuse no place."""
     return ""
@@ -97,6 +102,8 @@ class Family:
     says; ``misfit`` says which of it a model would leave unused. Of a family that ``writes_text`` answers
     have output tokens. ``object_row`` returns the row that an object in Cloud Storage is itself, by its
     address, or None for one that holds rows. ``tables`` is None when a job reads and writes no BigQuery.
+    ``dimensions`` says how many numbers the vectors of a model have under a submission's parameters, unless a
+    row says otherwise; 0 for no vectors, or an unknown number.
     """
 
     name: str
@@ -123,6 +130,7 @@ class Family:
     made: Made | None = None  # what Google says of its models, which are a project's own
     object_row: Callable[[str], Mapping[str, Any] | None] | None = None
     tables: TableForm | None = None
+    dimensions: Callable[[str, Parameters], int] = no_vectors
     online: OnlineWay | None = None  # how rows are answered without a job; None: they are not
     validates: bool = False  # answers that were asked for as JSON are read as such, and held to their schema
     resumes: bool = False  # a job takes an earlier one's output and runs the rows without an answer

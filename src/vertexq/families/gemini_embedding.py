@@ -144,6 +144,11 @@ def online_request(line: Fields) -> Fields:
     return {"content": own["content"], **({"embedContentConfig": config} if config else {})}
 
 
+def dimensions(_model: str, given: Parameters) -> int:
+    """Return what is asked for; 3,072 when nothing is (Google's page on embeddings)."""
+    return int(given.get("dimensions") or 3_072)
+
+
 FAMILY = Family(
     name="gemini-embedding",
     example="gemini-embedding-001",
@@ -160,5 +165,6 @@ FAMILY = Family(
     misfit=misfit,
     with_form=with_form,
     writes_text=False,
+    dimensions=dimensions,
     online=OnlineWay(verb=Verb.EMBED, request=online_request),
 )

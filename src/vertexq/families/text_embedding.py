@@ -105,6 +105,11 @@ def _failed(line: Fields, status: str, _at: str) -> Fields:
     return {"instance": line, "predictions": [], "status": status}
 
 
+def dimensions(_model: str, _parameters: Parameters) -> int:
+    """Return 768: every model of the family has as many (Google's page on text embeddings)."""
+    return 768
+
+
 FAMILY = Family(
     name="text-embedding",
     example="text-embedding-005",
@@ -120,6 +125,7 @@ FAMILY = Family(
     slots=1,  # "You can run only one batch response job at a time" (the same page)
     parameters=parameters,
     writes_text=False,
+    dimensions=dimensions,
     online=OnlineWay(verb=Verb.PREDICT, request=lambda line: line, answered=_answered, failed=_failed),
     tables=TableForm(
         column="content",

@@ -36,6 +36,7 @@ from vertexq.steps.stage_as_is import checked_as_is, enter_as_is
 from vertexq.steps.stage_model import staged_model
 from vertexq.steps.stage_parts import Cancelled, Entering
 from vertexq.steps.stage_sources import Replaced, checked, forget_pins, pinned, sifted
+from vertexq.steps.stage_stores import check_stores
 from vertexq.steps.stage_tables import drop_plan, enter_tables, staged_plan
 
 log = structlog.get_logger(__name__)
@@ -75,8 +76,7 @@ async def _stage(services: Services, submission: Submission, claim: Claim) -> No
         submission = _begun(services, submission, claim)
     reach(Failpoint.STAGE_CLAIMED)
     try:
-        for name in submission.stores:
-            await services.stores.call(name, lambda store: store.location(submission.id))
+        await check_stores(services, submission)
         model = await staged_model(services, submission)
         submission = replace(submission, model=model.name)
         services = replace(services, prices=services.prices.with_base(model.name, model.priced_as))

@@ -10,6 +10,8 @@ from typing import TypeVar
 from vertexq.errors import UnknownStore
 from vertexq.stores import open_store
 from vertexq.stores.base import Store
+from vertexq.stores.layout import take_options
+from vertexq.stores.vectors import Vector
 
 T = TypeVar("T")
 
@@ -48,6 +50,11 @@ class StoreBook:
                 f"no store is called {name!r} here (known: {known}); "
                 f"set VERTEXQ_STORE_{name.upper()} to its URL, for example sqlite:///results.db"
             )
+
+    def dimensions(self, name: str) -> int:
+        """Return how many numbers each vector of a store has; 0 when its URL does not say."""
+        _, options = take_options(self._urls.get(name, ""), "vector")
+        return Vector.parse(options["vector"], halves=True).dimensions if "vector" in options else 0
 
     def chunk_limits(self, names: Iterable[str], *, rows: int, size_bytes: int) -> tuple[int, int]:
         """Return how many rows and bytes end a chunk for stores in use: ``rows`` and ``size_bytes``, or more.
