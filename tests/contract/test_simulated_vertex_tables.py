@@ -89,6 +89,15 @@ async def test_from_a_table_into_cloud_storage_columns_are_fields(at: Desk) -> N
     assert (row["key"], row["n"], row["request"]) == ("r0-a", 7, prompt("Say a")["request"])
 
 
+async def test_a_row_of_a_table_is_never_cut_in_half(at: Desk) -> None:
+    """As a line of a file may be."""
+    at.simulator.behaviours.set(Behaviour(corrupt_rows=1.0))
+
+    job = await at.ran(outputConfig=writing(OUT))
+
+    assert (job["state"], len(await rows_of(at, written_by(job)))) == ("JOB_STATE_SUCCEEDED", 3)
+
+
 async def test_a_project_alone_gets_a_dataset_of_its_own(at: Desk) -> None:
     """The table in it is called ``predictions``."""
     job = await at.ran(outputConfig=writing("bq://my-project"))

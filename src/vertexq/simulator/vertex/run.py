@@ -23,6 +23,7 @@ from vertexq.simulator.vertex.sinks import ExportFailed, Sink, destination_fault
 from vertexq.simulator.vertex.sources import ObjectSource, Source, source_of
 from vertexq.simulator.vertex.table_calls import TableCalls
 from vertexq.simulator.vertex.turns import Turns
+from vertexq.sources.tables import is_table
 from vertexq.states import JobState
 
 _LOOK_S = 0.02  # how often a job that is stuck looks whether it still is
@@ -177,10 +178,13 @@ class Run:
         )
 
     def _task(self, job: SimulatedJob) -> Task:
+        behaviour = self._behaviour
+        if is_table(job.output_prefix):
+            behaviour = replace(behaviour, corrupt_rows=0.0)  # there is no half of a table's row
         return Task(
             seed=self._desk.seed,
             model=job.model,
-            behaviour=self._behaviour,
+            behaviour=behaviour,
             shape=self._importer.shape,
             salt=self._importer.digest,
             parameters=cast("dict[str, object]", job.body.get("modelParameters") or {}),
@@ -296,7 +300,7 @@ def _counted(tally: Tally, row: OutputRow) -> Tally:
 def _denied(job: SimulatedJob) -> JobError:
     agent = f"service-{job.project}@gcp-sa-aiplatform.iam.gserviceaccount.com"
     right, file = "storage.objects.create", f"{job.output_directory}/predictions.jsonl"
-    if job.output_prefix.startswith("bq://"):
+    if is_table(job.output_prefix):
         right, file = "bigquery.tables.create", job.output_directory
     what = f'doesn\'t have sufficient permission "{right}" to write {file}.'
     return JobError(code=7, message=f"Service account {agent} {what}")

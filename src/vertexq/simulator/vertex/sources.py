@@ -16,6 +16,7 @@ from vertexq.simulator.kinds.base import Kind
 from vertexq.simulator.vertex.buckets import BucketCalls
 from vertexq.simulator.vertex.table_calls import TableCalls, table_of
 from vertexq.simulator.vertex.table_rows import line_of, passed_on
+from vertexq.sources.tables import is_table
 
 IMPORT_FAILED = "Failed to import data. "
 
@@ -136,6 +137,6 @@ async def dataset_fault(calls: TableCalls, name: DatasetName, location: str, *, 
 
 def source_of(job: SimulatedJob, kind: Kind, buckets: BucketCalls, tables: TableCalls) -> Source:
     """Return what a job reads."""
-    if job.input_uris and job.input_uris[0].startswith("bq://"):
+    if job.input_uris and is_table(job.input_uris[0]):
         return TableSource(tables, job.input_uris[0], kind, job.location)
     return ObjectSource(buckets, job.input_uris)
