@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vertexq.addresses import make_private
-from vertexq.embedded.process import Child, Command, await_ready, free_port
+from vertexq.embedded.process import Child, Command, await_ready, await_true, free_port
 from vertexq.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 SOCKET_PATH_LIMIT_BYTES = 100  # sun_path holds 104 bytes on macOS and 108 on Linux
 START_S = 60.0  # reading a large append-only file takes time
 STOP_S = 10.0
+ENDING_S = 2.0  # in which a server that was told to end, or lost its starter, lets go of its home
 ORPHAN_GRACE_S = 8.0  # workers that lose their starter get this long to end before their broker does
 
 
@@ -178,15 +179,25 @@ def _packaged_program() -> Path | None:
 
 @contextmanager
 def _locked(home: Path) -> Generator[int]:
-    """Lock ``home`` and yield the lock's descriptor; a child that inherits it holds on until it ends."""
+    """Lock ``home`` and yield the lock's descriptor; a child that inherits it holds on until it ends.
+
+    One that is ending, with whoever watched over it, is waited for.
+    """
     descriptor = os.open(home / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not await_true(lambda: _has_locked(descriptor), timeout_s=ENDING_S):
+            raise Unreachable(f"a Valkey already runs in {home}; use it, or stop it first (make down)")
         yield descriptor
-    except BlockingIOError as error:
-        raise Unreachable(f"a Valkey already runs in {home}; use it, or stop it first (make down)") from error
     finally:
         os.close(descriptor)
+
+
+def _has_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _own_directory(path: Path, *, made_here: Path) -> None:
