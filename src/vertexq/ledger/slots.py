@@ -6,7 +6,7 @@ has ended, whoever dies in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from sqlalchemy import Connection, and_, func, select, text
@@ -21,6 +21,9 @@ from vertexq.ledger.values import BatchFields, Claim
 from vertexq.model import Batch
 from vertexq.states import BATCH_ACTIVE, BatchState
 
+HeldBack = Callable[[Connection, Batch, Bounds, datetime], Iterator[Held]]
+"""Yields every bound that is in the way of an attempt."""
+
 
 class Slots(LedgerPart):
     """The part of the ledger that lets paid calls begin."""
@@ -33,42 +36,36 @@ class Slots(LedgerPart):
         Counting and moving are one transaction under a lock on the slots, so that racing workers never
         exceed a bound.
         """
-        check_move(batch.state, BatchState.SENDING)
-        with self._writing() as connection:
-            _lock(connection, batch)
-            now = database_now(connection)
-            held = next(_held(connection, batch, bounds, now), None)
-            if held is not None:
-                return held
-            values = BatchFields(
-                attempt=batch.attempt + 1,
-                output_prefix=output_prefix,
-                sent_at=now,
-                looks=0,
-                next_action_at=now,
-            )
-            return move_in(connection, batch, BatchState.SENDING, claim, values, now)
+        more = BatchFields(output_prefix=output_prefix, looks=0)
+        return self._start(batch, BatchState.SENDING, claim, more, bounds, _held)
 
     def start_online(self, batch: Batch, *, claim: Claim, output_prefix: str, bounds: Bounds) -> Batch | Held:
         """Commit the intent to have rows answered one by one, or say which bound on money is in the way.
 
         There is no job, so no slot is taken; what it may cost counts like a job's.
         """
-        check_move(batch.state, BatchState.ONLINE)
+        more = BatchFields(output_prefix=output_prefix, attempts=0)
+        return self._start(batch, BatchState.ONLINE, claim, more, bounds, _held_by_money)
+
+    def _start(
+        self,
+        batch: Batch,
+        to: BatchState,
+        claim: Claim,
+        more: BatchFields,
+        bounds: Bounds,
+        held_by: HeldBack,
+    ) -> Batch | Held:
+        """Begin an attempt, unless a bound is in the way."""
+        check_move(batch.state, to)
         with self._writing() as connection:
             _lock(connection, batch)
             now = database_now(connection)
-            held = next(_held_by_money(connection, batch, bounds, now), None)
+            held = next(held_by(connection, batch, bounds, now), None)
             if held is not None:
                 return held
-            values = BatchFields(
-                attempt=batch.attempt + 1,
-                output_prefix=output_prefix,
-                sent_at=now,
-                attempts=0,
-                next_action_at=now,
-            )
-            return move_in(connection, batch, BatchState.ONLINE, claim, values, now)
+            begun = BatchFields(attempt=batch.attempt + 1, sent_at=now, next_action_at=now)
+            return move_in(connection, batch, to, claim, begun | more, now)
 
 
 def _lock(connection: Connection, batch: Batch) -> None:
