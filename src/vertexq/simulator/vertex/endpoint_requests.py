@@ -9,11 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
-import orjson
-
 from vertexq.errors import Refused
 from vertexq.simulator.vertex.endpoint_book import SimulatedEndpoint
-from vertexq.simulator.vertex.requests import invalid
+from vertexq.simulator.vertex.requests import invalid, spelled_body
 
 Json = Mapping[str, object]
 
@@ -28,13 +26,7 @@ _NAME_CHARS = 128
 
 def body_of(data: bytes) -> dict[str, object]:
     """Return a body in Google's spelling; raise ``Refused`` when it is no JSON object."""
-    try:
-        value: object = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise invalid(f"Invalid JSON payload received. {error}") from error
-    if not isinstance(value, dict):
-        raise invalid("Invalid JSON payload received. Expected an object.")
-    return _spelled(cast("Json", value))
+    return spelled_body(data, free=_FREE)
 
 
 def new_endpoint(data: bytes, endpoint_id: str) -> dict[str, object]:
@@ -107,12 +99,3 @@ def _check_replicas(resources: object) -> None:
     least, most = counts.get("minReplicaCount", 1), counts.get("maxReplicaCount")
     if least < 1 or (most is not None and most < least):
         raise invalid("min_replica_count must be at least 1 and at most max_replica_count.", field="replicas")
-
-
-def _spelled(value: Json) -> dict[str, object]:
-    spelled: dict[str, object] = {}
-    for name, below in value.items():
-        camel = re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
-        deeper = isinstance(below, dict) and camel not in _FREE
-        spelled[camel] = _spelled(cast("Json", below)) if deeper else below
-    return spelled

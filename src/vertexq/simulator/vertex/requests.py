@@ -62,7 +62,7 @@ def project_number(project: str) -> str:
 
 def job_from(body: bytes, *, location: str, models: Models) -> dict[str, object]:
     """Return what a create asks for, in Google's spelling; raise ``Refused`` or ``NotFound``."""
-    given = _spelled(_object(body))
+    given = spelled_body(body, free=_FREE)
     if unknown := sorted(set(given) - _KNOWN):
         raise invalid(f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot find field.')
     job = {name: given[name] for name in _KEPT if name in given}
@@ -102,6 +102,14 @@ def invalid(message: str, *, field: str = "") -> Refused:
     return error
 
 
+def spelled_body(body: bytes, *, free: frozenset[str]) -> dict[str, object]:
+    """Return a body in Google's spelling; what is below a ``free`` name keeps its own names.
+
+    Raise ``Refused`` when it is no JSON object.
+    """
+    return _spelled(_object(body), free)
+
+
 def _object(body: bytes) -> Json:
     try:
         value: object = orjson.loads(body)
@@ -112,12 +120,12 @@ def _object(body: bytes) -> Json:
     return cast("Json", value)
 
 
-def _spelled(value: Json) -> dict[str, object]:
+def _spelled(value: Json, free: frozenset[str]) -> dict[str, object]:
     spelled: dict[str, object] = {}
     for name, below in value.items():
         camel = re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
-        deeper = isinstance(below, dict) and camel not in _FREE
-        spelled[camel] = _spelled(cast("Json", below)) if deeper else below
+        deeper = isinstance(below, dict) and camel not in free
+        spelled[camel] = _spelled(cast("Json", below), free) if deeper else below
     return spelled
 
 
