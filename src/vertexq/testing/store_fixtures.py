@@ -8,15 +8,14 @@ from vertexq.stores import Store, open_store
 
 
 class StoreFixtures:
-    """What a subclass of ``StoreContract`` or ``StoreLayoutContract`` says of its store."""
+    """What a subclass of ``StoreContract`` or ``StoreLayoutContract`` says of its store.
+
+    It must have a fixture ``store_url``: where a store is that holds nothing yet, without a layout; each test
+    has its own.
+    """
 
     ledger_url: str = ""
     """Where the ledger is, for stores that keep their memory there."""
-
-    @pytest.fixture
-    def store_url(self) -> str:
-        """Say where a store is that holds nothing yet, without a layout; each test has its own."""
-        raise NotImplementedError("a subclass says where an empty store is")
 
     @pytest.fixture
     def storage_endpoint(self) -> str:
