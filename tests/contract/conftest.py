@@ -17,8 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.contract.discovery_schemas import exchange_faults
+from tests.contract.recording_proxy import Recording, recording
 from vertexq.embedded import Postgres
 from vertexq.ledger import Ledger
+from vertexq.simulator.server import Simulator
 
 
 @pytest.fixture
@@ -79,3 +82,12 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     return context
+
+
+@pytest.fixture
+def proxy(simulator: Simulator) -> Iterator[Recording]:
+    """Stand before a test's simulator; in the end, hold all that passed to the discovery document."""
+    with recording(simulator.url) as record:
+        yield record
+    assert record.exchanges
+    assert [fault for exchange in record.exchanges for fault in exchange_faults(exchange)] == []

@@ -47,15 +47,6 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture
-def proxy(simulator: Simulator) -> Iterator[Recording]:
-    """Stand before the simulator; in the end, hold all that passed to the discovery document."""
-    with recording(simulator.url) as record:
-        yield record
-    assert record.exchanges
-    assert [fault for exchange in record.exchanges for fault in exchange_faults(exchange)] == []
-
-
 async def ended(vertex: Vertex, name: str) -> Job:
     """Return the job when it has ended."""
     while (job := await vertex.get(name)).end_time is None:

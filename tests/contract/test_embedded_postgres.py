@@ -87,11 +87,11 @@ server.stop()
 def test_it_ends_when_its_starter_is_killed(home: Path) -> None:
     """After kill -9 of the starter the watchdog ends the server."""
     start = f"""
-import time
+import signal
 from pathlib import Path
 from vertexq.embedded import Postgres
 print(Postgres(Path({str(home)!r}), durable=False).start().pid, flush=True)
-time.sleep(600)
+signal.pause()
 """
     starter = subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, text=True)
     assert starter.stdout is not None

@@ -20,11 +20,11 @@ from vertexq.names import QueueName, TaskName
 from worker import pids
 
 STARTER = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from vertexq.embedded import Valkey
 print(Valkey(Path(sys.argv[1])).start().pid, flush=True)
-time.sleep(600)
+signal.pause()
 """
 
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.discovery_schemas import exchange_faults
 from tests.contract.prompt_objects import fetch, prompt_row, put_rows, read_rows, wait_for
-from tests.contract.recording_proxy import Recording, recording
+from tests.contract.recording_proxy import Recording
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.server import Simulator
 from vertexq.simulator.timing import Timing
@@ -37,15 +36,6 @@ def simulator() -> Iterator[Simulator]:
     with running_simulator(buckets=("prompts",), timing=Timing.fast()) as running:
         put_rows(running.url, "gs://prompts/in.jsonl", PROMPTS)
         yield running
-
-
-@pytest.fixture
-def proxy(simulator: Simulator) -> Iterator[Recording]:
-    """Stand between client and simulator; in the end, hold all that passed to the discovery document."""
-    with recording(simulator.url) as record:
-        yield record
-    assert record.exchanges
-    assert [fault for exchange in record.exchanges for fault in exchange_faults(exchange)] == []
 
 
 @pytest.fixture(params=["v1", "v1beta1"])

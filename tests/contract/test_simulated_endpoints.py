@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.contract.discovery_schemas import exchange_faults
 from tests.contract.prompt_objects import fetch
-from tests.contract.recording_proxy import Recording, recording
+from tests.contract.recording_proxy import Recording
 from vertexq.endpoint_orders import checked
 from vertexq.endpoints import EndpointOrder, LongOperation, OperationKind, Resources
 from vertexq.errors import Ambiguous, NotFound, Refused, Unavailable
@@ -51,15 +50,6 @@ def simulator() -> Iterator[Simulator]:
     """Run a simulator whose operations take milliseconds."""
     with running_simulator(timing=Timing.fast()) as running:
         yield running
-
-
-@pytest.fixture
-def proxy(simulator: Simulator) -> Iterator[Recording]:
-    """Stand before the simulator; in the end, hold all that passed to the discovery document."""
-    with recording(simulator.url) as record:
-        yield record
-    assert record.exchanges
-    assert [fault for exchange in record.exchanges for fault in exchange_faults(exchange)] == []
 
 
 @pytest_asyncio.fixture

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.discovery_schemas import exchange_faults
 from tests.contract.prompt_objects import fetch
-from tests.contract.recording_proxy import Recording, recording
+from tests.contract.recording_proxy import Recording
 from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
 from vertexq.simulator.server import Simulator
@@ -31,15 +30,6 @@ def simulator() -> Iterator[Simulator]:
     """Run a simulator."""
     with running_simulator() as running:
         yield running
-
-
-@pytest.fixture
-def proxy(simulator: Simulator) -> Iterator[Recording]:
-    """Stand between client and simulator; in the end, hold all that passed to the discovery document."""
-    with recording(simulator.url) as record:
-        yield record
-    assert record.exchanges
-    assert [fault for exchange in record.exchanges for fault in exchange_faults(exchange)] == []
 
 
 @pytest.fixture(params=["v1", "v1beta1"])

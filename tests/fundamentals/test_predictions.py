@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from tests.fundamentals.endpoint_house import brisk, ended
 from tests.fundamentals.house import House
@@ -27,18 +25,11 @@ def flower(tmp_path: Path) -> Path:
     return path
 
 
-@pytest_asyncio.fixture
-async def asking(house: House, valkey_url: str) -> AsyncIterator[Client]:
-    """Give a client that may ask Google; there is an AutoML model ``flowers``, and a Redis for the limits."""
+@pytest.fixture
+def asking(house: House, asking: Client) -> Client:
+    """Let there be an AutoML model ``flowers``."""
     house.simulator.models.add("flowers", kind="automl-image", display_name="flowers")
-    environ = house.environ() | {
-        "VERTEXQ_BROKER_URL": valkey_url,
-        "VERTEXQ_VERTEX_ENDPOINT": house.simulator.url,
-        "GOOGLE_CLOUD_PROJECT": "demo",
-        "GOOGLE_CLOUD_LOCATION": "us-central1",
-    }
-    with Client(environ=environ) as client:
-        yield client
+    return asking
 
 
 async def serve(house: House, client: Client, *, dedicated: bool = False) -> str:

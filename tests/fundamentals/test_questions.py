@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tests.fundamentals.endpoint_house import brisk, ended
 from tests.fundamentals.house import House
@@ -19,19 +18,6 @@ from vertexq.simulator.behaviour import Behaviour
 from vertexq.simulator.faults import Action, Fault
 
 GEMINI, EMBEDDING = "gemini-2.5-flash", "gemini-embedding-001"
-
-
-@pytest_asyncio.fixture
-async def asking(house: House, valkey_url: str) -> AsyncIterator[Client]:
-    """Give a client that may ask Google, with a Redis for the limits."""
-    environ = house.environ() | {
-        "VERTEXQ_BROKER_URL": valkey_url,
-        "VERTEXQ_VERTEX_ENDPOINT": house.simulator.url,
-        "GOOGLE_CLOUD_PROJECT": "demo",
-        "GOOGLE_CLOUD_LOCATION": "us-central1",
-    }
-    with Client(environ=environ) as client:
-        yield client
 
 
 async def generated(client: Client, row: str | Mapping[str, Any], model: str = GEMINI) -> Result:
