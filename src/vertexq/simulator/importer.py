@@ -42,7 +42,32 @@ class Shape:
         return found
 
 
-class Importer:
+class Lines:
+    """The lines of a job so far: their shape, how many there are, and a digest over all of them."""
+
+    def __init__(self) -> None:
+        self.shape = Shape(record=True)
+        self.rows = 0
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    @property
+    def digest(self) -> str:
+        """A digest over all lines, in their order."""
+        return self._hash.hexdigest()
+
+    def taken(self, line: bytes) -> Mapping[str, object] | str:
+        """Count a line; return it as an object, or why it is none."""
+        self._hash.update(line)
+        self._hash.update(b"\n")
+        self.rows += 1
+        try:
+            value: object = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            return error.msg
+        return cast("dict[str, object]", value) if isinstance(value, dict) else "a row must be a JSON object"
+
+
+class Importer(Lines):
     """Takes a job's lines one by one; ``shape``, ``rows`` and ``digest`` describe those taken so far.
 
     Every line has a field ``column``, an object or (``text``) a text. An array must be at ``parts``, when
@@ -57,29 +82,15 @@ class Importer:
         text: bool = False,
         parts: tuple[str, ...] = _PARTS,
     ) -> None:
+        super().__init__()
         self._column, self._kind, self._parts = column, str if text else dict, parts
-        self.shape = Shape(record=True)
-        self.rows = 0
         self._check = check
-        self._hash = hashlib.blake2b(digest_size=16)
-
-    @property
-    def digest(self) -> str:
-        """A digest over all lines, in their order."""
-        return self._hash.hexdigest()
 
     def feed(self, line: bytes) -> JobError | None:
         """Take one line; return the error that ends the job, if this line brings it about."""
-        self._hash.update(line)
-        self._hash.update(b"\n")
-        self.rows += 1
-        try:
-            value: object = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            return _error(f"JSON parsing error in row {self.rows}: {error.msg}")
-        if not isinstance(value, dict):
-            return _error(f"JSON parsing error in row {self.rows}: a row must be a JSON object")
-        row = cast("dict[str, object]", value)
+        row = self.taken(line)
+        if isinstance(row, str):
+            return _error(f"JSON parsing error in row {self.rows}: {row}")
         if not isinstance(row.get(self._column), self._kind):
             kind = "a text" if self._kind is str else "a JSON object"
             return _error(f"Row {self.rows} has no field {self._column} that is {kind}")
