@@ -7,41 +7,22 @@ from fnmatch import fnmatchcase
 from typing import cast
 from urllib.parse import quote
 
-import aiohttp
 import orjson
 
 from vertexq.lines import Block, LineSplitter
 from vertexq.model import GcsUri
-from vertexq.simulator._suffer import INTERNAL
+from vertexq.simulator.vertex.inner_calls import InnerCalls
 
 _READ_BYTES = 1024 * 1024
 PART_BYTES = 1024 * 1024  # of a resumable upload; a multiple of 256 KiB
 
 
-class BucketCalls:
-    """Calls to the Cloud Storage at ``url``; they suffer none of the faults that are armed."""
+class BucketCalls(InnerCalls):
+    """Calls to the Cloud Storage at ``url``."""
 
     def __init__(self, url: str, *, token: str = "") -> None:
+        super().__init__(token=token)
         self._url = url.rstrip("/")
-        self._headers = {INTERNAL: "vertex"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        self._session: aiohttp.ClientSession | None = None
-
-    async def open(self) -> None:
-        """Make ready to call."""
-        unlimited = aiohttp.TCPConnector(limit=0)  # a job that reads also writes: a limit could lock all up
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
-        self._session = aiohttp.ClientSession(connector=unlimited, headers=self._headers, timeout=timeout)
-
-    async def close(self) -> None:
-        """End every call."""
-        if self._session is not None:
-            await self._session.close()
-
-    @property
-    def _http(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise RuntimeError("the calls to Cloud Storage are not open")
-        return self._session
 
     async def has_bucket(self, bucket: str) -> bool:
         """Say whether there is such a bucket."""

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
-from vertexq.simulator._suffer import INTERNAL
 from vertexq.simulator.bigquery.fields import Field, fields_from, schema_resource
 from vertexq.simulator.bigquery.names import DatasetName, Json, TableName, inner, listed
+from vertexq.simulator.vertex.inner_calls import InnerCalls
 
 _PAGE_ROWS = 1_000
 _LOOK_S = 0.02
@@ -29,30 +29,13 @@ def table_of(address: str) -> tuple[str, str, str]:
     return found[1], found[2] or "", found[3] or ""
 
 
-class TableCalls:
-    """Calls to the BigQuery at ``url``; they suffer none of the faults that are armed."""
+class TableCalls(InnerCalls):
+    """Calls to the BigQuery at ``url``."""
 
     def __init__(self, url: str, *, token: str = "") -> None:
+        super().__init__(token=token)
         self._base = f"{url.rstrip('/')}/bigquery/v2/projects"
         self._upload = f"{url.rstrip('/')}/upload/bigquery/v2/projects"
-        self._headers = {INTERNAL: "vertex"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        self._session: aiohttp.ClientSession | None = None
-
-    async def open(self) -> None:
-        """Make ready to call."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
-        self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout)
-
-    async def close(self) -> None:
-        """End every call."""
-        if self._session is not None:
-            await self._session.close()
-
-    @property
-    def _http(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise RuntimeError("the calls to BigQuery are not open")
-        return self._session
 
     async def location(self, name: DatasetName) -> str:
         """Return where a dataset is; empty when it is not there."""
