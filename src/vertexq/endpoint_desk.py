@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vertexq.broker import CeleryHints
     from vertexq.google.rest import Transport
     from vertexq.ledger import Ledger
+    from vertexq.prices import PriceBook
     from vertexq.results import Result
 
 PRODUCER = "producer"
@@ -52,6 +53,7 @@ class EndpointDesk:
         self._ledger = ledger
         self._hints = hints
         self._google = Connection(settings)
+        self._prices: PriceBook | None = None
         self._hosts: dict[str, str] = {}  # of dedicated endpoints; empty: the shared one
 
     def create(
@@ -293,7 +295,9 @@ class EndpointDesk:
             model=model, row=row, verbs=frozenset(verbs), family=family, parameters=dict(parameters or {}),
             project=at, location=location or self._settings.location,
         )  # fmt: skip
-        prices, base = PriceBook.open(self._settings.prices), self._settings.vertex_endpoint
+        if self._prices is None:
+            self._prices = PriceBook.open(self._settings.prices)
+        prices, base = self._prices, self._settings.vertex_endpoint
         return self._google.run(
             lambda transport: ask(transport, question, endpoint=base, deadline_s=DEADLINE_S, prices=prices)
         )
